@@ -1,0 +1,23 @@
+"""What people do to hosts and guests: used by pages, API and commands alike. Who may is for the edges to check."""
+
+from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
+from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
+from hosts.actions.vms import adopt, define, destroy, reboot, shutdown, start, undefine_stale
+
+__all__ = [
+    "ConnectionTest",
+    "add_host",
+    "adopt",
+    "define",
+    "destroy",
+    "edit_host",
+    "reboot",
+    "refresh_host",
+    "remove_host",
+    "set_maintenance",
+    "shutdown",
+    "start",
+    "test_connection",
+    "trust_host_key",
+    "undefine_stale",
+]

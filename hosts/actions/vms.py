@@ -1,0 +1,160 @@
+"""What the console does to a guest besides migrating it. Each checks its safety rules itself and is audited."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.core.cache import cache
+
+from hosts import audit, holds, inventory, reach
+from hosts.actions.elsewhere import Answer, ask_others, require_not_active
+from hosts.errors import DomainNotFound, HostError, Refused
+from hosts.libvirt_client.connection import Connection
+from hosts.libvirt_client.domain import Guest
+from hosts.models import Host, Placement, VirtualMachine
+
+ACT_TIMEOUT_S = 30.0
+CLAIM_S = 120
+"""A start is over by then: asking the others and libvirt's own start have shorter limits."""
+
+
+def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Start `vm` from its definition on `host`.
+
+    Refused where a migration holds it, where the definition is a leftover, and unless every other host that has the guest
+    says, now, that it is not active there.
+    """
+    with _act("start", vm, host, actor, reason), _claim(vm, host), _guest(vm, host) as (connection, guest):
+        if host.maintenance:
+            raise Refused(
+                f"{host.name} is in maintenance; {vm.name} is not started there.",
+                host=host.name,
+                vm=vm.name,
+                hint="End the maintenance of the host first.",
+            )
+        if _require_placement(vm, host).stale:
+            raise Refused(
+                f"The definition of {vm.name} on {host.name} is a leftover: the guest lives on another host.",
+                host=host.name,
+                vm=vm.name,
+                hint="Start it where it lives. If that copy is lost for good, make this definition the good one first.",
+            )
+        require_not_active(vm=vm, host=host, answers=ask_others(vm=vm, host=host), act="started")
+        guest.create(timeout_s=ACT_TIMEOUT_S)
+
+
+def shutdown(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Ask the guest to shut down, as its power button does; it may take its time, or not listen."""
+    with _act("shut down", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+        guest.shutdown(timeout_s=ACT_TIMEOUT_S)
+
+
+def reboot(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Ask the guest to restart itself."""
+    with _act("reboot", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+        guest.reboot(timeout_s=ACT_TIMEOUT_S)
+
+
+def destroy(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Force the guest off at once, as if its plug was pulled."""
+    with _act("force off", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+        guest.destroy(timeout_s=ACT_TIMEOUT_S)
+
+
+def define(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Make the running transient guest persistent on `host`, from its own live definition."""
+    with _act("define", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+        if not guest.is_active(timeout_s=ACT_TIMEOUT_S):
+            raise Refused(
+                f"{vm.name} does not run on {host.name}, so there is no live definition to keep.",
+                host=host.name,
+                vm=vm.name,
+            )
+        if not guest.is_persistent(timeout_s=ACT_TIMEOUT_S):
+            connection.define(guest.xml(inactive=True, secure=True, timeout_s=ACT_TIMEOUT_S), timeout_s=ACT_TIMEOUT_S)
+
+
+def undefine_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Remove a leftover definition; disks are never touched.
+
+    Refused unless the guest is off on `host`, and another host says, now, that it runs there or has a good definition.
+    """
+    with _act("remove leftover definition", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+        placement = _require_placement(vm, host)
+        if not placement.stale or guest.is_active(timeout_s=ACT_TIMEOUT_S):
+            raise Refused(
+                f"The definition of {vm.name} on {host.name} is not a leftover, so it stays.", host=host.name, vm=vm.name
+            )
+        if not any(answer.is_active or answer.is_good_definition for answer in ask_others(vm=vm, host=host)):
+            raise Refused(
+                f"No other host says that it has {vm.name}: the definition on {host.name} may be the last one.",
+                host=host.name,
+                vm=vm.name,
+                hint="Bring the host where the guest lives back, then try again.",
+            )
+        guest.undefine(timeout_s=ACT_TIMEOUT_S)
+
+
+def adopt(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Make the leftover definition on `host` the good one, so that the guest can be started from it again.
+
+    Refused unless every other host that has the guest says, now, that it is not active there.
+    """
+    with _act("make definition the good one", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+        placement = _require_placement(vm, host)
+        require_not_active(vm=vm, host=host, answers=ask_others(vm=vm, host=host), act="made the good copy")
+        guest.unmark_stale(timeout_s=ACT_TIMEOUT_S)
+        Placement.objects.filter(pk=placement.pk).update(stale=False)
+        inventory.settle({vm.pk})
+
+
+@contextmanager
+def _act(action: str, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str) -> Iterator[None]:
+    """Audit the act, and refuse it while something else uses the guest."""
+    target = f"VM {vm.name} on {host.name}"
+    with audit.act(actor=actor, action=action, target=target, hosts=[host], reason=reason):
+        if held := holds.why(vm=vm):
+            raise Refused(
+                f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it."
+            )
+        yield
+
+
+@contextmanager
+def _claim(vm: VirtualMachine, host: Host) -> Iterator[None]:
+    """One start of a guest at a time: two at once would each find that the other host does not run it yet."""
+    key = f"start of {vm.pk}".replace(" ", "-")
+    if not cache.add(key, host.name, timeout=CLAIM_S):
+        raise Refused(
+            f"Another start of {vm.name} is under way, on {cache.get(key) or 'a host'}.",
+            host=host.name,
+            vm=vm.name,
+            hint="Wait for its outcome.",
+        )
+    try:
+        yield
+    finally:
+        cache.delete(key)
+
+
+@contextmanager
+def _guest(vm: VirtualMachine, host: Host) -> Iterator[tuple[Connection, Guest]]:
+    """The guest as `host` has it, and its rows brought up to date after the act; errors inside name guest and host."""
+    try:
+        with reach.libvirt(host) as connection:
+            try:
+                yield connection, connection.guest(str(vm.uuid))
+            finally:
+                # The act is over, well or not; what it changed also comes as an event if this last question fails.
+                with suppress(HostError):
+                    inventory.sync_domain(host, connection, vm.uuid)
+    except HostError as error:
+        error.vm = error.vm or vm.name
+        error.host = error.host or host.name
+        raise
+
+
+def _require_placement(vm: VirtualMachine, host: Host) -> Placement:
+    placement = Placement.objects.filter(vm=vm, host=host).first()
+    if placement is None:
+        raise DomainNotFound(f"{host.name} does not list {vm.name}.", host=host.name, vm=vm.name)
+    return placement

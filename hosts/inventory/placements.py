@@ -1,0 +1,155 @@
+"""Rows of guests and placements from what a host reports; a constant number of statements however many there are."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from hosts import live
+from hosts.inventory.summary import is_stale, summarise
+from hosts.models import Host, Placement, VirtualMachine, VmState
+
+REPORTED = ("present", "state", "reason", "persistent", "autostart", "managed_save", "definition_digest", "facts")
+SUMMARY = ("host_id", "state", "name", "vcpus", "memory_mib")
+MANY = 50
+"""More changed guests than this in one sync are told as one event on "vms", not one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One guest as one host lists it; the fields of REPORTED but `present`."""
+
+    uuid: UUID
+    name: str
+    state: str
+    reason: str
+    persistent: bool
+    autostart: bool
+    managed_save: bool
+    definition_digest: str
+    facts: dict[str, Any]
+
+
+def record(*, host: Host, reports: Collection[Report], asked: datetime, only: UUID | None = None) -> None:
+    """Make the rows of `host` say what it reported when it was asked at `asked`.
+
+    `reports` is all that it lists, or, with `only`, what it lists under that UUID (nothing if it lists none). What it no
+    longer lists is marked absent. An answer to an older question never overwrites that to a newer one.
+    """
+    with transaction.atomic():
+        Host.objects.select_for_update().get(pk=host.pk)
+        rows = Placement.objects.filter(host=host).select_related("vm")
+        known = {row.vm.uuid: row for row in (rows.filter(vm__uuid=only) if only else rows)}
+        vms = _vms_of([report for report in reports if report.uuid not in known])
+        changed = []
+        for report in reports:
+            row = known.pop(report.uuid, None) or Placement(host=host, vm=vms[report.uuid])
+            if _apply(row, {**_fields(report), "present": True}, asked):
+                changed.append(row)
+        changed += [row for row in known.values() if row.present and _apply(row, _absent(row), asked)]
+        _write(changed)
+        settle({row.vm_id for row in changed})
+
+
+def settle(vm_ids: Collection[int]) -> None:
+    """Work out anew where each of these guests is and which copies are stale, and tell the pages what changed."""
+    if not vm_ids:
+        return
+    with transaction.atomic():
+        # The lock keeps two hosts' reports on one guest from each missing the other's.
+        vms = VirtualMachine.objects.filter(pk__in=vm_ids).order_by("pk").select_for_update().in_bulk()
+        rows = Placement.objects.filter(vm__in=vm_ids).select_related("host").order_by("vm_id")
+        moved, relabelled = [], []
+        for vm_id, group in groupby(rows, key=lambda row: row.vm_id):
+            placements = list(group)
+            relabelled += _relabel(placements)
+            if _summarise_into(vms[vm_id], placements):
+                moved.append(vms[vm_id])
+        Placement.objects.bulk_update(relabelled, ["stale"])
+        _write_summaries(moved)
+        _tell(vms.values(), rows)
+
+
+def settle_host(host: Host) -> None:
+    """The same for all guests of a host, after it came or went."""
+    settle(set(Placement.objects.filter(host=host, present=True).values_list("vm_id", flat=True)))
+
+
+def _vms_of(reports: Sequence[Report]) -> dict[UUID, VirtualMachine]:
+    """The rows of guests that this host had not shown before, made where no host had."""
+    if not reports:
+        return {}
+    new = [VirtualMachine(uuid=report.uuid, name=report.name) for report in reports]
+    VirtualMachine.objects.bulk_create(new, ignore_conflicts=True)
+    return {vm.uuid: vm for vm in VirtualMachine.objects.filter(uuid__in=[report.uuid for report in reports])}
+
+
+def _fields(report: Report) -> dict[str, Any]:
+    fields = {name: getattr(report, name) for name in REPORTED if name != "present"}
+    return {**fields, "facts": {**report.facts, "name": report.name}}
+
+
+def _absent(row: Placement) -> dict[str, Any]:
+    """What is known of a guest that the host does not list: nothing but what it was when last seen."""
+    gone = {"present": False, "state": VmState.UNKNOWN.value, "reason": "", "managed_save": False, "autostart": False}
+    return {**gone, "persistent": False, "definition_digest": row.definition_digest, "facts": row.facts}
+
+
+def _apply(row: Placement, fields: dict[str, Any], asked: datetime) -> bool:
+    """Put `fields` into `row`; whether anything differs and the answer is newer than the row."""
+    if row.pk and (row.seen > asked or all(getattr(row, name) == value for name, value in fields.items())):
+        return False
+    for name, value in fields.items():
+        setattr(row, name, value)
+    row.seen = asked
+    return True
+
+
+def _write(rows: list[Placement]) -> None:
+    """Insert or update all rows at once."""
+    Placement.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["vm", "host"], update_fields=[*REPORTED, "seen"]
+    )
+
+
+def _relabel(placements: list[Placement]) -> list[Placement]:
+    """Set `stale` on each; the ones on which it changed."""
+    changed = []
+    for placement in placements:
+        stale = is_stale(placement, placements)
+        if stale != placement.stale:
+            placement.stale = stale
+            changed.append(placement)
+    return changed
+
+
+def _summarise_into(vm: VirtualMachine, placements: list[Placement]) -> bool:
+    summary = summarise(placements, at=vm.host_id, name=vm.name)
+    if all(getattr(vm, name) == getattr(summary, name) for name in SUMMARY):
+        return False
+    for name in SUMMARY:
+        setattr(vm, name, getattr(summary, name))
+    return True
+
+
+def _write_summaries(vms: list[VirtualMachine]) -> None:
+    for vm in vms:
+        vm.seen = timezone.now()
+    VirtualMachine.objects.bulk_update(vms, ["host", "state", "name", "vcpus", "memory_mib", "seen"])
+
+
+def _tell(vms: Iterable[VirtualMachine], placements: Iterable[Placement]) -> None:
+    """Tell the pages of these guests, and the list of all once."""
+    hosts: dict[int, set[int | None]] = {vm.pk: {vm.host_id} for vm in vms}
+    for placement in placements:
+        hosts[placement.vm_id].add(placement.host_id)
+    told = list(vms)
+    if len(told) <= MANY:
+        for vm in told:
+            live.publish(f"vm.{vm.uuid}", hosts=sorted(filter(None, hosts[vm.pk])))
+    live.publish("vms", hosts=sorted(filter(None, set().union(*hosts.values()))))

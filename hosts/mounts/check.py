@@ -1,0 +1,159 @@
+"""What is mounted on a host, what should be, and whether its server answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from hosts import live, reach
+from hosts.errors import HostError
+from hosts.fstab import Fstab, FstabEntry
+from hosts.models import Host, Mount, MountState
+from hosts.mounts import scripts
+from hosts.mounts.messages import KILLED
+from hosts.nfs import NFS_TYPES, MountFact, parse_findmnt, parse_options
+
+LOOK_TIMEOUT_S = 15.0
+HEALTH_LIMIT_S = 5
+"""statfs(2) over a working NFS takes milliseconds; a server that needs longer than this can't carry disk images."""
+SHOWN = "source kind state wanted in_fstab version options size_bytes used_bytes detail".split()
+"""A change of one of these is told to the pages; latency and time of the check change each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a host says of its mounts: the kernel's table, and /etc/fstab."""
+
+    mounts: tuple[MountFact, ...]
+    fstab: Fstab
+
+    def at(self, target: str) -> MountFact | None:
+        """The mount in force at `target`: the last of those that lie over one another there."""
+        return next((fact for fact in reversed(self.mounts) if fact.target == target), None)
+
+    def wanted_at(self, target: str) -> FstabEntry | None:
+        """The line of fstab that mounts NFS at `target`."""
+        entry = self.fstab.find(target)
+        return entry if entry and entry.fstype in NFS_TYPES else None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a mount's server answers statfs(2), in how many milliseconds, and with which sizes."""
+
+    answers: bool
+    latency_ms: float | None = None
+    size_bytes: int = 0
+    used_bytes: int = 0
+    said: str = ""
+
+
+def check_mounts(host: Host) -> list[Mount]:
+    """Bring the mount rows of `host` up to date; where it can't be asked, they are unknown and say why.
+
+    Has a time limit, also where a server is dead, but may take some seconds: not for the thread that follows events.
+    """
+    rows = {row.target: row for row in Mount.objects.filter(host=host)}
+    try:
+        view = look(host)
+        targets = dict.fromkeys(
+            [fact.target for fact in view.mounts if fact.is_nfs]
+            + [entry.target for entry in view.fstab.entries if entry.fstype in NFS_TYPES]
+            + list(rows)
+        )
+        health = measure(host, [target for target in targets if view.at(target)])
+    except HostError as error:
+        unknown = {"state": MountState.UNKNOWN, "detail": f"{error} {error.hint}", "latency_ms": None}
+        return _store(host, [(row, unknown) for row in rows.values()])
+    found = [
+        (rows.get(target) or Mount(host=host, target=target), target, view.at(target), health.get(target))
+        for target in targets
+    ]
+    return _store(host, [(row, _fields(row, fact, view.wanted_at(target), well)) for row, target, fact, well in found])
+
+
+def look(host: Host) -> View:
+    """Ask the host's kernel and its fstab; asks no NFS server, so it can't hang on one. Raises HostError."""
+    said = reach.run(host, scripts.argv(scripts.LOOK), timeout_s=LOOK_TIMEOUT_S).stdout
+    mounts, _, fstab = said.partition(f"{scripts.SEPARATOR}\n")
+    return View(mounts=tuple(parse_findmnt(mounts)), fstab=Fstab(fstab))
+
+
+def measure(host: Host, targets: Sequence[str]) -> dict[str, Health]:
+    """The health of the file system at each target, all at once. Raises HostError if the host itself does not answer."""
+    if not targets:
+        return {}
+    argv = scripts.argv(scripts.HEALTH, str(HEALTH_LIMIT_S), *targets)
+    said = reach.run(host, argv, timeout_s=HEALTH_LIMIT_S + LOOK_TIMEOUT_S).stdout
+    found = {}
+    for line in said.splitlines():
+        number, status, latency_us, *rest = line.split(" ", 3)
+        if number.isdecimal() and int(number) < len(targets):
+            found[targets[int(number)]] = _health(int(status), int(latency_us), "".join(rest))
+    return found
+
+
+def _health(status: int, latency_us: int, said: str) -> Health:
+    figures = said.split()
+    if status == 0 and len(figures) == 3:
+        block, blocks, free = (int(figure) for figure in figures)
+        return Health(
+            answers=True, latency_ms=latency_us / 1000, size_bytes=block * blocks, used_bytes=block * (blocks - free)
+        )
+    if status == KILLED:
+        said = f"The server did not answer within {HEALTH_LIMIT_S} seconds."
+    return Health(answers=False, said=said)
+
+
+def _fields(row: Mount, fact: MountFact | None, entry: FstabEntry | None, health: Health | None) -> dict[str, Any]:
+    """What the row says, from what is mounted at its target, what fstab wants there and how the server answers."""
+    wanted_source = entry.source if entry else row.source if row.wanted else ""
+    fields: dict[str, Any] = {
+        # Who takes the line out of fstab by hand does not want it any more.
+        "wanted": entry is not None or (row.wanted and not row.in_fstab),
+        "in_fstab": entry is not None,
+        "source": wanted_source or (fact.source if fact else row.source),
+        "detail": "",
+        "latency_ms": None,
+    }
+    if fact is None:
+        asked = fields["wanted"] and not (entry and "noauto" in parse_options(entry.options))
+        return {
+            **fields,
+            "state": MountState.MISSING if asked else MountState.NOT_MOUNTED,
+            "size_bytes": 0,
+            "used_bytes": 0,
+        }
+    health = health or Health(answers=False, said="The host did not say whether the server answers.")
+    fields |= {"kind": fact.fstype, "version": fact.version, "options": fact.options, "latency_ms": health.latency_ms}
+    if not health.answers:
+        return {**fields, "state": MountState.STALE, "detail": health.said}
+    fields |= {"size_bytes": health.size_bytes, "used_bytes": health.used_bytes}
+    if wanted_source and fact.source.rstrip("/") != wanted_source.rstrip("/"):
+        return {**fields, "state": MountState.OTHER_SOURCE, "detail": f"{fact.source} ({fact.fstype}) is mounted there."}
+    return {**fields, "state": MountState.HEALTHY}
+
+
+def _store(host: Host, found: Sequence[tuple[Mount, dict[str, Any]]]) -> list[Mount]:
+    """Write the rows; tell the pages if anything changed that they show."""
+    now = timezone.now()
+    changed = False
+    for row, fields in found:
+        fields = {**fields, "detail": str(fields["detail"]).strip()}
+        changed |= row.pk is None or any(getattr(row, name) != fields[name] for name in SHOWN if name in fields)
+        for name, value in {**fields, "checked": now}.items():
+            setattr(row, name, value)
+    rows = [row for row, _ in found]
+    with transaction.atomic():
+        Mount.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["host", "target"],
+            update_fields=[*SHOWN, "latency_ms", "checked"],
+        )
+        if changed:
+            live.publish("storage", hosts=[host.pk])
+            live.publish(f"host.{host.pk}", hosts=[host.pk])
+    return list(Mount.objects.filter(host=host).select_related("host"))

@@ -1,0 +1,39 @@
+"""What an NFS server offers."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from hosts import live, reach
+from hosts.errors import CommandFailed
+from hosts.host_uri import validate_address
+from hosts.models import Export, Host
+from hosts.mounts.messages import explain_showmount
+from hosts.nfs import parse_showmount, showmount_argv
+
+SHOWMOUNT_TIMEOUT_S = 10.0
+HERE = "this machine"
+
+
+def exports(server: str, via: Host | None = None) -> list[Export]:
+    """Ask `server` what it exports, from this machine or from the host `via`, and keep the answer.
+
+    Raises InvalidInput(field="server"), or the HostError that says why there is no answer.
+    """
+    server = validate_address(server, field="server")
+    try:
+        result = reach.run(via, showmount_argv(server), timeout_s=SHOWMOUNT_TIMEOUT_S)
+    except CommandFailed as error:
+        where = via.name if via else HERE
+        raise explain_showmount(returncode=error.returncode, stderr=error.stderr, server=server, host=where) from error
+    offered = parse_showmount(result.stdout)
+    with transaction.atomic():
+        gone = Export.objects.filter(server=server).exclude(path__in=[export.path for export in offered])
+        changed = gone.delete()[0] > 0
+        for export in offered:
+            _, new = Export.objects.update_or_create(
+                server=server, path=export.path, defaults={"clients": ",".join(export.clients), "seen": timezone.now()}
+            )
+            changed |= new
+        if changed:
+            live.publish("storage")
+    return list(Export.objects.filter(server=server))

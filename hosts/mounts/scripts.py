@@ -1,0 +1,110 @@
+"""The shell that runs on a host for mounts: fixed texts whose data comes as positional arguments, never inside.
+
+Exit codes from 70 on are ours; below them are those of the last command. `timeout -s KILL` ends even a process that waits
+for a dead NFS server, since those waits are killable (TASK_KILLABLE, Linux 2.6.25).
+"""
+
+LOCK = """
+exec 9>/run/kvmconsole-mounts.lock
+flock -w 25 9 || { echo "another mount or unmount is under way on this host" >&2; exit 76; }
+"""
+"""The check and the act after it are one to every console that uses this host."""
+
+IS_LINK, IS_MOUNT, NOT_EMPTY, NOT_A_FOLDER, CHANGED, LOCKED, NOT_MOUNTED = 71, 72, 73, 74, 75, 76, 77
+
+SEPARATOR = "=== fstab ==="
+LOOK = f"""
+findmnt --json --list --bytes --output TARGET,SOURCE,FSTYPE,OPTIONS
+echo '{SEPARATOR}'
+cat /etc/fstab
+"""
+
+HEALTH = """
+limit=$1; shift
+number=0
+for target do
+    (
+        began=$(date +%s%N)
+        said=$(timeout -s KILL "$limit" stat -f -c '%S %b %f' -- "$target" 2>&1)
+        status=$?
+        echo "$number $status $(( ($(date +%s%N) - began) / 1000 )) $said"
+    ) &
+    number=$((number + 1))
+done
+wait
+"""
+"""One line per target: its number, the exit status (137: no answer in time), microseconds, then block size, blocks and free
+blocks, or what went wrong. statfs(2) on NFS always asks the server."""
+
+LOOK_AT_TARGET = """
+target=$1
+real=$(timeout -s KILL 5 realpath -m -- "$target") || exit 1
+[ "$real" = "$target" ] || { echo "$real"; exit 71; }
+[ -e "$target" ] || exit 0
+[ -d "$target" ] || exit 74
+cd -- "$target" || exit 1
+timeout -s KILL 10 find . -xdev -mindepth 1 -maxdepth 1 -printf '%P\\n' | head -n 200
+timeout -s KILL 10 find . -xdev -mindepth 2 -maxdepth 3 -type f -printf '%P\\n' | head -n 5000
+"""
+
+MOUNT = (
+    LOCK
+    + """
+limit=$1 source=$2 target=$3 options=$4
+[ "$(realpath -m -- "$target")" = "$target" ] || exit 71
+if mountpoint -q -- "$target"; then exit 72; fi
+first=
+if [ -d "$target" ]; then
+    [ -z "$(ls -A -- "$target")" ] || exit 73
+elif [ -e "$target" ]; then
+    exit 74
+else
+    first=$target
+    while [ ! -e "$(dirname -- "$first")" ]; do first=$(dirname -- "$first"); done
+    mkdir -p -- "$target" || exit 1
+fi
+timeout -s KILL "$limit" mount -t nfs -o "$options" -- "$source" "$target" && exit 0
+status=$?
+# Only folders that were made here are taken away again.
+while [ -n "$first" ]; do
+    rmdir -- "$target" || break
+    [ "$target" != "$first" ] || break
+    target=$(dirname -- "$target")
+done
+exit $status
+"""
+)
+
+UNMOUNT = (
+    LOCK
+    + """
+limit=$1 target=$2
+findmnt --noheadings --mountpoint "$target" >/dev/null || exit 77
+timeout -s KILL "$limit" umount -- "$target" && exit 0
+status=$?
+if command -v fuser >/dev/null; then timeout -s KILL 5 fuser -vm -- "$target" >&2; fi
+exit $status
+"""
+)
+
+WRITE_FSTAB = (
+    LOCK
+    + """
+expected=$1
+file=$(realpath /etc/fstab) || exit 1
+[ "$(sha256sum < "$file" | cut -d ' ' -f 1)" = "$expected" ] || exit 75
+new=$(mktemp "$(dirname "$file")/.fstab.XXXXXX") || exit 1
+trap 'rm -f "$new"' EXIT
+cat > "$new" && chown --reference="$file" "$new" && chmod --reference="$file" "$new" || exit 1
+cp -p -- "$file" "$file.kvmconsole-backup" || exit 1
+sync "$new" && mv -f -- "$new" "$file" || exit 1
+trap - EXIT
+if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi
+"""
+)
+"""Takes the new text as its input. The last text before it is kept in /etc/fstab.kvmconsole-backup."""
+
+
+def argv(script: str, *arguments: str) -> list[str]:
+    """The argument list that runs `script` with `arguments` as $1, $2 and so on."""
+    return ["sh", "-c", script, "kvmconsole", *arguments]

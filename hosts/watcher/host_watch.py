@@ -1,0 +1,186 @@
+"""One host, watched by a thread of its own: events to rows, a full sync as the safety net, back-off when it goes away."""
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from hosts import inventory, mounts, reach
+from hosts.errors import HostError
+from hosts.libvirt_client import events
+from hosts.libvirt_client.connection import Connection
+from hosts.libvirt_client.events import Event
+from hosts.models import Host
+from hosts.watcher.database import own_database
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 15.0
+FULL_SYNC_EVERY_S = 60.0
+STORAGE_EVERY_S = 30.0
+COALESCE_S = 0.05
+"""libvirt sends several events for one start or migration; those within this time are one sync."""
+LONGEST_NAP_S = 2.0
+"""How often a thread that nothing wakes looks whether its connection lives."""
+BACKOFF_S = (1.0, 60.0)
+STORAGE_KINDS = ("pool_lifecycle", "pool_refresh")
+
+
+class HostWatch:
+    """Watches one host until `stop`. Its thread alone writes what its host reports, so that reports stay in order."""
+
+    def __init__(self, host: Host) -> None:
+        self._pk = host.pk
+        self._address = _address(host)
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._requested = self._answered = host.sync_requested
+        self._failures = 0
+        self._storage_wanted = threading.Event()
+        self._storage_thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; it does at its next step."""
+        self._stopping.set()
+        self._queue.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
+
+    def fits(self, host: Host) -> bool:
+        """Whether it still watches where `host` says that it is, and its thread runs."""
+        return self._address == _address(host) and self._thread.is_alive()
+
+    def note_request(self, requested: datetime | None) -> None:
+        """Somebody asked for a full sync at `requested`: do one now, also in the middle of a back-off."""
+        if requested and requested != self._requested:
+            self._requested = requested
+            self._queue.put(None)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with own_database():
+                    self._watch()
+                continue
+            except Host.DoesNotExist:
+                return
+            except HostError as error:
+                failure = error
+            except Exception as error:
+                log.exception("watching %s failed", self._thread.name)
+                failure = HostError(
+                    f"The console failed while it watched this host: {error}", hint="See the console's log."
+                )
+            self._back_off(failure)
+
+    def _watch(self) -> None:
+        """Connect, sync, and follow events until the connection ends. Raises HostError when it does."""
+        host = Host.objects.get(pk=self._pk)
+        self._answered = self._requested
+        with reach.open_own(host, timeout_s=CONNECT_TIMEOUT_S) as connection:
+            connection.on_close(lambda *_: self._queue.put(None))
+            # Subscribed before the first sync, so that nothing falls between the two.
+            subscription = events.subscribe(connection, self._queue.put)
+            try:
+                self._follow(host, connection)
+            finally:
+                subscription.close()
+
+    def _follow(self, host: Host, connection: Connection) -> None:
+        next_full = next_storage = 0.0
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            if now >= next_full or self._requested != self._answered:
+                self._answered = self._requested
+                inventory.sync_guests(host, connection)
+                self._failures = 0
+                next_full = now + FULL_SYNC_EVERY_S * random.uniform(0.9, 1.1)
+            if now >= next_storage:
+                self._look_at_storage()
+                next_storage = now + STORAGE_EVERY_S * random.uniform(0.9, 1.1)
+            self._take_events(host, connection, min(next_full, next_storage) - time.monotonic())
+            connection.require_alive()
+
+    def _take_events(self, host: Host, connection: Connection, wait_s: float) -> None:
+        """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date."""
+        batch = self._gather(min(max(wait_s, 0.0), LONGEST_NAP_S))
+        for uuid in dict.fromkeys(event.uuid for event in batch if event.uuid and event.kind not in STORAGE_KINDS):
+            inventory.sync_domain(host, connection, uuid)
+        if any(event.kind in STORAGE_KINDS for event in batch):
+            self._look_at_storage()
+
+    def _gather(self, wait_s: float) -> Collection[Event]:
+        batch: list[Event | None] = []
+        try:
+            batch.append(self._queue.get(timeout=wait_s))
+            until = time.monotonic() + COALESCE_S
+            while batch[-1] is not None:
+                batch.append(self._queue.get(timeout=max(until - time.monotonic(), 0)))
+        except queue.Empty:
+            pass
+        return [event for event in batch if event is not None]
+
+    def _look_at_storage(self) -> None:
+        """In a thread of its own: a dead NFS server must not hold up the events. One look at a time, none forgotten."""
+        self._storage_wanted.set()
+        if self._storage_thread and self._storage_thread.is_alive():
+            return
+        self._storage_thread = threading.Thread(
+            target=self._storage_while_wanted, name=f"storage {self._thread.name}", daemon=True
+        )
+        self._storage_thread.start()
+
+    def _storage_while_wanted(self) -> None:
+        while self._storage_wanted.is_set() and not self._stopping.is_set():
+            self._storage_wanted.clear()
+            self._storage_once()
+
+    def _storage_once(self) -> None:
+        with own_database():
+            host = Host.objects.filter(pk=self._pk).first()
+            if host is None:
+                return
+            mounts.check_mounts(host)
+            try:
+                with reach.libvirt(host) as connection:
+                    inventory.sync_storage(host, connection)
+            except HostError as error:
+                log.info("pools of %s were not read: %s", host, error)
+
+    def _back_off(self, error: HostError) -> None:
+        """Say on the row why, and when the next try is; wait until then, or until somebody asks for a sync."""
+        self._failures += 1
+        pause_s = backoff_s(self._failures) * random.uniform(0.8, 1.2)
+        with own_database():
+            host = Host.objects.filter(pk=self._pk).first()
+            if host:
+                retry_at = timezone.now() + timedelta(seconds=pause_s)
+                inventory.mark_unreachable(host=host, error=error, retry_at=retry_at)
+        until = time.monotonic() + pause_s
+        while not self._stopping.is_set() and self._requested == self._answered:
+            # What is left of the old connection's events is taken out here; the next full sync covers it.
+            try:
+                self._queue.get(timeout=max(until - time.monotonic(), 0))
+            except queue.Empty:
+                return
+
+
+def backoff_s(failures: int) -> float:
+    """How long to wait after so many failures in a row: 1, 2, 4 … 60 seconds."""
+    shortest, longest = BACKOFF_S
+    return min(shortest * 2.0 ** (failures - 1), longest)
+
+
+def _address(host: Host) -> tuple[Any, ...]:
+    return host.uri, host.ssh

@@ -1,0 +1,72 @@
+"""Builders of rows for tests: `build.host("h1")`, `build.vm("web", on=h1)`, `build.user("alice", role="operator")`."""
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from hosts import access, inventory
+from hosts.models import Host, HostGroup, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
+
+PASSWORD = "correct horse battery"
+
+
+def host(name: str = "h1", *, uri: str = "", groups: tuple[HostGroup, ...] = (), **fields: Any) -> Host:
+    """A host that is online, at an address of the documentation network unless `uri` says otherwise."""
+    fields = {"state": HostState.ONLINE, "cpus": 4, "memory_mib": 8192, **fields}
+    row = Host.objects.create(name=name, uri=uri or f"qemu+ssh://root@{name}.example.net/system", **fields)
+    row.groups.set(groups)
+    return row
+
+
+def group(name: str = "site-a") -> HostGroup:
+    return HostGroup.objects.get_or_create(name=name)[0]
+
+
+def vm(
+    name: str = "web",
+    *,
+    on: Host,
+    state: str = VmState.RUNNING,
+    persistent: bool = True,
+    also_defined_on: tuple[Host, ...] = (),
+    memory_mib: int = 512,
+    vcpus: int = 2,
+    disk: str = "/mnt/kvm/web.qcow2",
+    mac: str = "52:54:00:00:00:01",
+    address: str | None = None,
+) -> VirtualMachine:
+    """A guest on `on`, with shut-off definitions on other hosts; its summary is worked out by the real code."""
+    row = VirtualMachine.objects.create(uuid=uuid.uuid4(), name=name, address=address)
+    facts = {
+        "name": name,
+        "vcpus": vcpus,
+        "memory_mib": memory_mib,
+        "disks": [{"target": "vda", "device": "disk", "type": "file", "source": disk, "format": "qcow2", "cache": "none"}],
+        "interfaces": [{"mac": mac, "type": "bridge", "source": "br0", "model": "virtio"}],
+    }
+    Placement.objects.create(vm=row, host=on, state=state, persistent=persistent, facts=facts)
+    for other in also_defined_on:
+        Placement.objects.create(vm=row, host=other, state=VmState.SHUTOFF, persistent=True, facts=facts)
+    inventory.settle({row.pk})
+    row.refresh_from_db()
+    return row
+
+
+def mount(*, on: Host, source: str = "198.51.100.2:/home/image", target: str = "/mnt", **fields: Any) -> Mount:
+    fields = {"state": MountState.HEALTHY, "checked": timezone.now(), **fields}
+    return Mount.objects.create(host=on, source=source, target=target, **fields)
+
+
+def pool(name: str = "images", *, on: Host, target: str = "/mnt/kvm") -> StoragePool:
+    return StoragePool.objects.create(host=on, name=name, uuid=uuid.uuid4(), kind="dir", active=True, target=target)
+
+
+def user(name: str = "alice", *, role: str | None = None, scope: HostGroup | None = None) -> User:
+    """A user who can sign in with PASSWORD, in a role on all hosts or on one group."""
+    row = User.objects.create_user(name, password=PASSWORD)
+    if role:
+        Group.objects.get_or_create(name=role)
+        access.give_role(user=row, role=role, scope=scope)
+    return row

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from django.core.cache import cache
 
 from hosts import audit, holds, inventory, reach
-from hosts.actions.elsewhere import Answer, ask_others, require_not_active
+from hosts.actions.elsewhere import ask_others, require_not_active
 from hosts.errors import DomainNotFound, HostError, Refused
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
@@ -23,7 +23,7 @@ def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
     Refused where a migration holds it, where the definition is a leftover, and unless every other host that has the guest
     says, now, that it is not active there.
     """
-    with _act("start", vm, host, actor, reason), _claim(vm, host), _guest(vm, host) as (connection, guest):
+    with _act("start", vm, host, actor, reason), _claim(vm, host), _guest(vm, host) as (_, guest):
         if host.maintenance:
             raise Refused(
                 f"{host.name} is in maintenance; {vm.name} is not started there.",
@@ -78,7 +78,7 @@ def undefine_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason
 
     Refused unless the guest is off on `host`, and another host says, now, that it runs there or has a good definition.
     """
-    with _act("remove leftover definition", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+    with _act("remove leftover definition", vm, host, actor, reason), _guest(vm, host) as (_, guest):
         placement = _require_placement(vm, host)
         if not placement.stale or guest.is_active(timeout_s=ACT_TIMEOUT_S):
             raise Refused(
@@ -99,7 +99,7 @@ def adopt(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
 
     Refused unless every other host that has the guest says, now, that it is not active there.
     """
-    with _act("make definition the good one", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+    with _act("make definition the good one", vm, host, actor, reason), _guest(vm, host) as (_, guest):
         placement = _require_placement(vm, host)
         require_not_active(vm=vm, host=host, answers=ask_others(vm=vm, host=host), act="made the good copy")
         guest.unmark_stale(timeout_s=ACT_TIMEOUT_S)
@@ -113,9 +113,7 @@ def _act(action: str, vm: VirtualMachine, host: Host, actor: audit.Actor, reason
     target = f"VM {vm.name} on {host.name}"
     with audit.act(actor=actor, action=action, target=target, hosts=[host], reason=reason):
         if held := holds.why(vm=vm):
-            raise Refused(
-                f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it."
-            )
+            raise Refused(f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it.")
         yield
 
 

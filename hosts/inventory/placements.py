@@ -112,9 +112,7 @@ def _apply(row: Placement, fields: dict[str, Any], asked: datetime) -> bool:
 
 def _write(rows: list[Placement]) -> None:
     """Insert or update all rows at once."""
-    Placement.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["vm", "host"], update_fields=[*REPORTED, "seen"]
-    )
+    Placement.objects.bulk_create(rows, update_conflicts=True, unique_fields=["vm", "host"], update_fields=[*REPORTED, "seen"])
 
 
 def _relabel(placements: list[Placement]) -> list[Placement]:

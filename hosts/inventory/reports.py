@@ -3,14 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-from hosts.domain_xml import Domain, definition_digest
+from hosts.domain_digest import definition_digest
+from hosts.domain_xml import Domain
 from hosts.inventory.placements import Report
 from hosts.libvirt_client.connection import DomainState
+from hosts.stale_mark import is_marked_stale
 
 
 def report_of(domain: DomainState) -> Report:
     """What a placement's row says of `domain`; the facts are those of the running guest, else of its definition."""
     xml = domain.live_xml or domain.persistent_xml
+    facts = facts_of(Domain.parse(xml)) if xml else {}
+    if domain.persistent_xml and is_marked_stale(domain.persistent_xml):
+        facts["marked_stale"] = True
     return Report(
         uuid=UUID(str(domain.uuid)),
         name=domain.name,
@@ -20,7 +25,7 @@ def report_of(domain: DomainState) -> Report:
         autostart=domain.autostart,
         managed_save=domain.managed_save,
         definition_digest=definition_digest(domain.persistent_xml) if domain.persistent_xml else "",
-        facts=facts_of(Domain.parse(xml)) if xml else {},
+        facts=facts,
     )
 
 
@@ -34,7 +39,6 @@ def facts_of(domain: Domain) -> dict[str, Any]:
         "type": domain.domain_type,
         "cpu": domain.cpu_model or domain.cpu_mode or "",
         "title": domain.title,
-        "marked_stale": domain.is_marked_stale,
         "disks": [
             {
                 "target": disk.target,

@@ -6,11 +6,12 @@ from typing import Any
 from django.db import models, transaction
 
 from hosts import live
-from hosts.libvirt_client.pool import Pool, Volume as ListedVolume
+from hosts.libvirt_client.pool import Pool
+from hosts.libvirt_client.pool import Volume as ListedVolume
 from hosts.models import Host, StoragePool, Volume
 
-POOL_FIELDS = "uuid kind active autostart target source capacity_bytes allocation_bytes available_bytes".split()
-VOLUME_FIELDS = "path format capacity_bytes allocation_bytes".split()
+POOL_FIELDS = ["uuid", "kind", "active", "autostart", "target", "source", "capacity_bytes", "allocation_bytes", "available_bytes"]
+VOLUME_FIELDS = ["path", "format", "capacity_bytes", "allocation_bytes"]
 
 
 def record_storage(*, host: Host, pools: Sequence[Pool], volumes: Mapping[str, Sequence[ListedVolume]]) -> None:

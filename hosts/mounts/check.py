@@ -18,7 +18,7 @@ from hosts.nfs import NFS_TYPES, MountFact, parse_findmnt, parse_options
 LOOK_TIMEOUT_S = 15.0
 HEALTH_LIMIT_S = 5
 """statfs(2) over a working NFS takes milliseconds; a server that needs longer than this can't carry disk images."""
-SHOWN = "source kind state wanted in_fstab version options size_bytes used_bytes detail".split()
+SHOWN = ["source", "kind", "state", "wanted", "in_fstab", "version", "options", "size_bytes", "used_bytes", "detail"]
 """A change of one of these is told to the pages; latency and time of the check change each time."""
 
 
@@ -68,8 +68,7 @@ def check_mounts(host: Host) -> list[Mount]:
         unknown = {"state": MountState.UNKNOWN, "detail": f"{error} {error.hint}", "latency_ms": None}
         return _store(host, [(row, unknown) for row in rows.values()])
     found = [
-        (rows.get(target) or Mount(host=host, target=target), target, view.at(target), health.get(target))
-        for target in targets
+        (rows.get(target) or Mount(host=host, target=target), target, view.at(target), health.get(target)) for target in targets
     ]
     return _store(host, [(row, _fields(row, fact, view.wanted_at(target), well)) for row, target, fact, well in found])
 
@@ -99,9 +98,7 @@ def _health(status: int, latency_us: int, said: str) -> Health:
     figures = said.split()
     if status == 0 and len(figures) == 3:
         block, blocks, free = (int(figure) for figure in figures)
-        return Health(
-            answers=True, latency_ms=latency_us / 1000, size_bytes=block * blocks, used_bytes=block * (blocks - free)
-        )
+        return Health(answers=True, latency_ms=latency_us / 1000, size_bytes=block * blocks, used_bytes=block * (blocks - free))
     if status == KILLED:
         said = f"The server did not answer within {HEALTH_LIMIT_S} seconds."
     return Health(answers=False, said=said)

@@ -78,7 +78,7 @@ _MOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
 _MOUNT_PATTERNS = [(re.compile(pattern), *rest) for pattern, *rest in _MOUNT]
 _SHOWMOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
     (
-        r"Program not registered|Port mapper failure|Connection refused",
+        r"Program not registered|Port mapper failure(?!.*[Tt]imed out)|Connection refused",
         Unsupported,
         "{server} does not say what it exports",
         "It may serve NFS version 4 only, or no NFS. If you know the path, type it.",

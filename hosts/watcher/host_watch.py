@@ -79,9 +79,7 @@ class HostWatch:
                 failure = error
             except Exception as error:
                 log.exception("watching %s failed", self._thread.name)
-                failure = HostError(
-                    f"The console failed while it watched this host: {error}", hint="See the console's log."
-                )
+                failure = HostError(f"The console failed while it watched this host: {error}", hint="See the console's log.")
             self._back_off(failure)
 
     def _watch(self) -> None:

@@ -1,0 +1,137 @@
+"""The JSON of the API: what goes out as ModelSerializers, what comes in as plain fields."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from hosts import holds, inventory
+from hosts.models import AuditEvent, Export, Host, Mount, Placement, StoragePool, VirtualMachine, Volume
+
+
+class HostSerializer(serializers.ModelSerializer[Host]):
+    groups = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+
+    class Meta:
+        model = Host
+        fields = ["name", "uri", "peer_uri", "ssh", "migration_address", "groups", "maintenance", "state", "error", "hint", "last_seen", "retry_at", "hostname", "host_uuid", "libvirt_version", "hypervisor_version", "cpu_model", "cpus", "memory_mib", "memory_free_mib"]
+        read_only_fields = fields
+
+
+class HostInput(serializers.Serializer[Any]):
+    """`groups` replaces the host's groups; `accept_host_key` trusts a key that is not known yet, never a changed one."""
+
+    name = serializers.CharField()
+    uri = serializers.CharField()
+    ssh = serializers.CharField(required=False, allow_blank=True)
+    peer_uri = serializers.CharField(required=False, allow_blank=True)
+    migration_address = serializers.CharField(required=False, allow_blank=True)
+    groups = serializers.ListField(child=serializers.SlugField(max_length=60), required=False)
+    accept_host_key = serializers.BooleanField(required=False, write_only=True)
+
+
+class HostChanges(HostInput):
+    accept_host_key = None  # type: ignore[assignment]
+    maintenance = serializers.BooleanField(required=False)
+
+
+class PoolSerializer(serializers.ModelSerializer[StoragePool]):
+    volumes = serializers.IntegerField(source="volume_count", read_only=True, help_text="How many volumes it holds.")
+
+    class Meta:
+        model = StoragePool
+        fields = ["name", "uuid", "kind", "active", "autostart", "target", "source", "capacity_bytes", "allocation_bytes", "available_bytes", "volumes"]
+
+
+class VolumeSerializer(serializers.ModelSerializer[Volume]):
+    class Meta:
+        model = Volume
+        fields = ("name", "path", "format", "capacity_bytes", "allocation_bytes")
+
+
+class MountSerializer(serializers.ModelSerializer[Mount]):
+    host = serializers.CharField(source="host.name", read_only=True)
+
+    class Meta:
+        model = Mount
+        fields = ["id", "host", "source", "target", "kind", "state", "wanted", "in_fstab", "version", "options", "size_bytes", "used_bytes", "latency_ms", "detail", "checked"]
+        read_only_fields = fields
+
+
+class MountInput(serializers.Serializer[Any]):
+    source = serializers.CharField(help_text="SERVER:/path")
+    target = serializers.CharField()
+    options = serializers.CharField(required=False, allow_blank=True)
+    persist = serializers.BooleanField(required=False)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+
+
+class ExportSerializer(serializers.ModelSerializer[Export]):
+    source = serializers.SerializerMethodField(help_text="As a mount takes it.")
+
+    class Meta:
+        model = Export
+        fields = ("server", "path", "source", "clients", "seen")
+
+    def get_source(self, export: Export) -> str:
+        server = f"[{export.server}]" if ":" in export.server else export.server
+        return f"{server}:{export.path}"
+
+
+class PlacementSerializer(serializers.ModelSerializer[Placement]):
+    host = serializers.CharField(source="host.name", read_only=True)
+
+    class Meta:
+        model = Placement
+        fields = ("host", "state", "reason", "persistent", "autostart", "managed_save", "stale", "seen")
+
+
+class VmSerializer(serializers.ModelSerializer[VirtualMachine]):
+    """One guest, wherever it is. `placements` holds what each host says of it."""
+
+    host = serializers.CharField(source="host.name", read_only=True, default=None, allow_null=True)
+    persistent = serializers.SerializerMethodField()
+    placements = PlacementSerializer(source="shown_placements", many=True, read_only=True)
+    conflict = serializers.SerializerMethodField(help_text="It runs on two hosts at once.")
+
+    class Meta:
+        model = VirtualMachine
+        fields = ["uuid", "name", "state", "host", "persistent", "memory_mib", "vcpus", "address", "conflict", "placements"]
+
+    def get_persistent(self, vm: VirtualMachine) -> bool:
+        return any(placement.persistent for placement in _where_it_is(vm))
+
+    def get_conflict(self, vm: VirtualMachine) -> bool:
+        return inventory.in_conflict(vm)
+
+
+class VmDetailSerializer(VmSerializer):
+    """The same, with what its definition says and why it may not be touched just now."""
+
+    held = serializers.SerializerMethodField(help_text="Why it may not be touched just now; empty if it may.")
+    facts = serializers.SerializerMethodField()
+
+    class Meta(VmSerializer.Meta):
+        fields = [*VmSerializer.Meta.fields, "held", "facts"]
+
+    def get_held(self, vm: VirtualMachine) -> str:
+        return holds.why(vm=vm)
+
+    @extend_schema_field(serializers.DictField())
+    def get_facts(self, vm: VirtualMachine) -> dict[str, Any]:
+        return next((placement.facts for placement in _where_it_is(vm)), {})
+
+
+class VmActInput(serializers.Serializer[Any]):
+    host = serializers.CharField(required=False, help_text="The host whose copy is meant; by default the one where the VM is.")
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+
+
+class AuditSerializer(serializers.ModelSerializer[AuditEvent]):
+    class Meta:
+        model = AuditEvent
+        fields = ["id", "at", "username", "source", "address", "action", "target", "host_names", "reason", "outcome", "detail", "finished"]
+
+
+def _where_it_is(vm: VirtualMachine) -> list[Placement]:
+    return [placement for placement in vm.shown_placements if placement.host_id == vm.host_id]  # type: ignore[attr-defined]

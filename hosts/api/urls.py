@@ -1,0 +1,21 @@
+"""Paths below /api/v1/; kvmconsole.api includes them."""
+
+from django.urls import path
+
+from hosts.api import audit, hosts, storage, vms
+
+app_name = "hosts-api"
+urlpatterns = [
+    path("hosts", hosts.HostList.as_view(), name="hosts"),
+    path("hosts/<str:name>", hosts.HostDetail.as_view(), name="host"),
+    path("hosts/<str:name>/refresh", hosts.HostRefresh.as_view(), name="host-refresh"),
+    path("hosts/<str:name>/pools", storage.PoolList.as_view(), name="pools"),
+    path("hosts/<str:name>/pools/<str:pool>/volumes", storage.VolumeList.as_view(), name="volumes"),
+    path("hosts/<str:name>/mounts", storage.MountList.as_view(), name="mounts"),
+    path("hosts/<str:name>/mounts/<int:pk>", storage.MountDetail.as_view(), name="mount"),
+    path("exports", storage.ExportList.as_view(), name="exports"),
+    path("vms", vms.VmList.as_view(), name="vms"),
+    path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),
+    *[path(f"vms/<uuid:uuid>/{act}", vms.VmAct.as_view(act=act), name=f"vm-{act}") for act in vms.ACTS],
+    path("audit", audit.AuditList.as_view(), name="audit"),
+]

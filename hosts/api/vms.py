@@ -1,0 +1,87 @@
+"""/vms and /vms/{uuid}…"""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from hosts import access, actions, inventory
+from hosts.api.base import actor_of, host_for, require
+from hosts.api.serializers import VmActInput, VmDetailSerializer, VmSerializer
+from hosts.errors import Refused
+from hosts.filters import VmFilter
+from hosts.models import Placement, VirtualMachine
+
+ACTS: dict[str, Callable[..., None]] = {
+    "start": actions.start,
+    "shutdown": actions.shutdown,
+    "reboot": actions.reboot,
+    "destroy": actions.destroy,
+    "define": actions.define,
+    "undefine-stale": actions.undefine_stale,
+    "adopt": actions.adopt,
+}
+
+
+def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
+    """The guests that `user` may see, each with `shown_placements`: those on hosts that `user` may see."""
+    placements = Placement.objects.filter(present=True, host__in=access.hosts_for(user)).select_related("host")
+    vms = inventory.with_running_copies(inventory.known_vms(access.vms_for(user)))
+    return vms.select_related("host").prefetch_related(Prefetch("placements", placements, to_attr="shown_placements"))
+
+
+class VmList(generics.ListAPIView[VirtualMachine]):
+    """The guests on the hosts that the caller may see, each once, wherever it is."""
+
+    permission_classes = (IsAuthenticated,)
+    serializer_class = VmSerializer
+    filterset_class = VmFilter
+
+    def get_queryset(self) -> QuerySet[VirtualMachine]:
+        return shown_vms(self.request.user)
+
+
+class VmDetail(APIView):
+    """One guest."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema(responses=VmDetailSerializer)
+    def get(self, request: Request, uuid: UUID) -> Response:
+        return Response(VmDetailSerializer(get_object_or_404(shown_vms(request.user), uuid=uuid)).data)
+
+
+class VmAct(APIView):
+    """Acts on one guest; `act` is the last part of the path."""
+
+    permission_classes = (IsAuthenticated,)
+    act = ""
+
+    @extend_schema(request=VmActInput, responses=VmDetailSerializer)
+    def post(self, request: Request, uuid: UUID) -> Response:
+        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
+        given = VmActInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        name = given.validated_data.get("host")
+        host = host_for(request, name) if name else vm.host
+        if host is None:
+            raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
+        require(request, access.OPERATE, host)
+        ACTS[self.act](vm=vm, host=host, actor=actor_of(request), reason=given.validated_data.get("reason", ""))
+        return Response(VmDetailSerializer(_reread(vm, request)).data)
+
+
+def _reread(vm: VirtualMachine, request: Request) -> VirtualMachine:
+    """The guest after the act; a transient one that was forced off is known to no host any more."""
+    found = shown_vms(request.user).filter(pk=vm.pk).first()
+    if found is None:
+        found = VirtualMachine.objects.get(pk=vm.pk)
+        found.shown_placements = []  # type: ignore[attr-defined]
+    return found

@@ -1,0 +1,130 @@
+"""How lists are searched, filtered and sorted: the same for pages and API."""
+
+import re
+from uuid import UUID
+
+import django_filters as filters
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from hosts.models import AuditEvent, Host, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
+
+PART_OF_MAC = re.compile(r"(?:[0-9a-f]{2}:){1,5}[0-9a-f]{0,2}", re.IGNORECASE)
+
+
+class HostFilter(filters.FilterSet):
+    """`?q=` finds name, URI, host name and addresses."""
+
+    q = filters.CharFilter(method="search", label="Search")
+    state = filters.MultipleChoiceFilter(choices=HostState.choices)
+    group = filters.CharFilter(field_name="groups__name", label="Group")
+    maintenance = filters.BooleanFilter()
+    sort = filters.OrderingFilter(fields=["name", "state", "cpus", "memory_mib", "memory_free_mib", "last_seen"])
+
+    class Meta:
+        model = Host
+        fields: tuple[str, ...] = ()
+
+    def search(self, hosts: QuerySet[Host], name: str, value: str) -> QuerySet[Host]:
+        wanted = (
+            Q(name__icontains=value)
+            | Q(uri__icontains=value)
+            | Q(hostname__icontains=value)
+            | Q(migration_address__icontains=value)
+            | Q(groups__name__iexact=value)
+        )
+        return hosts.filter(wanted).distinct()
+
+
+class VmFilter(filters.FilterSet):
+    """`?q=` finds name, UUID, MAC, IP address and host."""
+
+    q = filters.CharFilter(method="search", label="Search")
+    host = filters.CharFilter(field_name="host__name", label="Host")
+    state = filters.MultipleChoiceFilter(choices=VmState.choices)
+    stale = filters.BooleanFilter(method="with_stale_copy", label="Has a leftover definition")
+    sort = filters.OrderingFilter(
+        fields=[("name", "name"), ("state", "state"), ("host__name", "host"), ("vcpus", "vcpus"), ("memory_mib", "memory_mib")]
+    )
+
+    class Meta:
+        model = VirtualMachine
+        fields: tuple[str, ...] = ()
+
+    def search(self, vms: QuerySet[VirtualMachine], name: str, value: str) -> QuerySet[VirtualMachine]:
+        value = value.strip()
+        wanted = Q(name__icontains=value) | Q(host__name__icontains=value) | Q(address__icontains=value)
+        if uuid := _uuid(value):
+            wanted |= Q(uuid=uuid)
+        elif re.fullmatch(r"[0-9A-Fa-f-]{4,36}", value):
+            wanted |= Q(uuid__icontains=value)
+        if PART_OF_MAC.fullmatch(value):
+            facts = Placement.objects.annotate(text=Cast("facts", TextField())).filter(text__icontains=value)
+            wanted |= Q(pk__in=facts.values("vm"))
+        return vms.filter(wanted)
+
+    def with_stale_copy(self, vms: QuerySet[VirtualMachine], name: str, value: bool) -> QuerySet[VirtualMachine]:
+        stale = Q(pk__in=Placement.objects.filter(stale=True, present=True).values("vm"))
+        return vms.filter(stale if value else ~stale)
+
+
+class MountFilter(filters.FilterSet):
+    """`?q=` finds source, target and host."""
+
+    q = filters.CharFilter(method="search", label="Search")
+    host = filters.CharFilter(field_name="host__name", label="Host")
+    state = filters.MultipleChoiceFilter(choices=MountState.choices)
+    source = filters.CharFilter()
+    sort = filters.OrderingFilter(
+        fields=[("host__name", "host"), ("target", "target"), ("source", "source"), ("state", "state"), ("used_bytes", "used")]
+    )
+
+    class Meta:
+        model = Mount
+        fields: tuple[str, ...] = ()
+
+    def search(self, mounts: QuerySet[Mount], name: str, value: str) -> QuerySet[Mount]:
+        return mounts.filter(Q(source__icontains=value) | Q(target__icontains=value) | Q(host__name__icontains=value))
+
+
+class PoolFilter(filters.FilterSet):
+    """`?q=` finds name, target and host."""
+
+    q = filters.CharFilter(method="search", label="Search")
+    host = filters.CharFilter(field_name="host__name", label="Host")
+    active = filters.BooleanFilter()
+
+    class Meta:
+        model = StoragePool
+        fields: tuple[str, ...] = ()
+
+    def search(self, pools: QuerySet[StoragePool], name: str, value: str) -> QuerySet[StoragePool]:
+        return pools.filter(Q(name__icontains=value) | Q(target__icontains=value) | Q(host__name__icontains=value))
+
+
+class AuditFilter(filters.FilterSet):
+    """`?q=` finds what was acted on, by whom, why, and with which outcome in words."""
+
+    q = filters.CharFilter(method="search", label="Search")
+    username = filters.CharFilter(label="User")
+    action = filters.CharFilter(lookup_expr="icontains")
+    outcome = filters.MultipleChoiceFilter(choices=AuditEvent.Outcome.choices)
+    source = filters.CharFilter()
+    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="Since")
+    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lte", label="Until")
+    sort = filters.OrderingFilter(fields=["at", "username", "action", "outcome"])
+
+    class Meta:
+        model = AuditEvent
+        fields: tuple[str, ...] = ()
+
+    def search(self, events: QuerySet[AuditEvent], name: str, value: str) -> QuerySet[AuditEvent]:
+        wanted = Q(target__icontains=value) | Q(username__icontains=value) | Q(reason__icontains=value)
+        return events.filter(wanted | Q(detail__icontains=value) | Q(action__icontains=value))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -24,24 +24,36 @@ DISK_IMAGE_SUFFIXES = (".qcow2", ".raw", ".img", ".iso", ".vmdk", ".vdi", ".vhd"
 
 _PATH = re.compile(r"/[\w._+@=,~:/-]*")
 _OPTION_VALUE = re.compile(r"[A-Za-z0-9._:/-]+")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # nfs(5), mount(8) and systemd.mount(5): names that make sense for a share of images, without `user`, `exec` and friends
-_FLAGS = frozenset(
-    "ro rw sync async atime noatime nodiratime relatime strictatime nodev nosuid noexec auto noauto nofail _netdev "
-    "hard soft softerr fg bg ac noac cto nocto lock nolock acl noacl fsc nofsc intr nointr tcp udp rdma resvport "
-    "noresvport rdirplus nordirplus sharecache nosharecache migration nomigration posix noposix trunkdiscovery "
-    "notrunkdiscovery x-systemd.automount".split()
+_FLAGS = _words(
+    """
+    ro rw sync async atime noatime nodiratime relatime strictatime nodev nosuid noexec auto noauto nofail _netdev
+    hard soft softerr fg bg ac noac cto nocto lock nolock acl noacl fsc nofsc intr nointr tcp udp rdma resvport
+    noresvport rdirplus nordirplus sharecache nosharecache migration nomigration posix noposix trunkdiscovery
+    notrunkdiscovery x-systemd.automount
+    """
 )
-_VALUED = frozenset(
-    "vers nfsvers minorversion proto port sec timeo retrans retry rsize wsize nconnect max_connect acregmin acregmax "
-    "acdirmin acdirmax actimeo lookupcache local_lock clientaddr mountproto mountport mountvers mounthost namlen "
-    "context write xprtsec x-systemd.mount-timeout x-systemd.idle-timeout x-systemd.requires x-systemd.after".split()
+_VALUED = _words(
+    """
+    vers nfsvers minorversion proto port sec timeo retrans retry rsize wsize nconnect max_connect acregmin acregmax
+    acdirmin acdirmax actimeo lookupcache local_lock clientaddr mountproto mountport mountvers mounthost namlen
+    context write xprtsec x-systemd.mount-timeout x-systemd.idle-timeout x-systemd.requires x-systemd.after
+    """
 )
 _VERSIONS = ("3", "4", "4.0", "4.1", "4.2")
 
 # What a mount would hide matters more than where it is: these hold the system itself.
-_SYSTEM_FOLDERS = frozenset(
-    "/bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /media /opt /proc /root /run /sbin /srv /sys /tmp /usr /var "
-    "/var/cache /var/lib /var/lib/libvirt /var/lib/nfs /var/log /var/run /var/spool /var/tmp".split()
+_SYSTEM_FOLDERS = _words(
+    """
+    /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /proc /root /run /sbin /sys /tmp /usr /var
+    /var/cache /var/lib /var/lib/libvirt /var/lib/nfs /var/log /var/run /var/spool /var/tmp
+    """
 )
 _SYSTEM_TREES = ("/proc", "/sys", "/dev", "/etc", "/usr", "/boot", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 

@@ -24,22 +24,28 @@ from hosts.errors import (
 # In this order: a changed key's text also holds the words of an unknown one.
 _SAYINGS: tuple[tuple[re.Pattern[str], type[HostError], str], ...] = (
     (
-        re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED|POSSIBLE DNS SPOOFING|host key for .* has changed", re.I),
+        re.compile(
+            r"REMOTE HOST IDENTIFICATION HAS CHANGED|POSSIBLE DNS SPOOFING|host key for .* has changed", re.IGNORECASE
+        ),
         HostKeyChanged,
         "{host} presents another ssh host key than the one trusted",
     ),
     (
-        re.compile(r"Host key verification failed|No \S+ host key is known for|authenticity of host", re.I),
+        re.compile(r"Host key verification failed|No \S+ host key is known for|authenticity of host", re.IGNORECASE),
         HostKeyUnknown,
         "The ssh host key of {host} is not trusted yet",
     ),
     (
-        re.compile(r"Could not resolve hostname|Name or service not known|Temporary failure in name resolution", re.I),
+        re.compile(
+            r"Could not resolve hostname|Name or service not known|Temporary failure in name resolution", re.IGNORECASE
+        ),
         NameUnresolved,
         "The name of {host} does not resolve",
     ),
     (
-        re.compile(r"Permission denied \(|Too many authentication failures|No more authentication methods", re.I),
+        re.compile(
+            r"Permission denied \(|Too many authentication failures|No more authentication methods", re.IGNORECASE
+        ),
         AuthenticationRefused,
         "{host} refused the ssh login",
     ),
@@ -48,33 +54,37 @@ _SAYINGS: tuple[tuple[re.Pattern[str], type[HostError], str], ...] = (
         re.compile(
             r"(libvirt\S*-sock|virtqemud-sock|virt-ssh-helper|nc: unix connect failed).*"
             r"(No such file or directory|Connection refused)",
-            re.I | re.S,
+            re.IGNORECASE | re.DOTALL,
         ),
         LibvirtNotRunning,
         "ssh to {host} works, but libvirtd does not answer there",
     ),
     (
-        re.compile(r"(virt-ssh-helper|\bnc|netcat)\S*:? (command )?not found", re.I),
+        re.compile(r"(virt-ssh-helper|\bnc|netcat)\S*:? (command )?not found", re.IGNORECASE),
         LibvirtNotRunning,
         "ssh to {host} works, but libvirt's helper (virt-ssh-helper or netcat) is not installed there",
     ),
     (
-        re.compile(r"Connection timed out|Operation timed out|Timeout, server .* not responding", re.I),
+        re.compile(r"Connection timed out|Operation timed out|Timeout, server .* not responding", re.IGNORECASE),
         TimedOut,
         "{host} did not answer in time",
     ),
     (
-        re.compile(r"connect to (host|address) .*Connection refused|ssh: .*Connection refused", re.I | re.S),
+        re.compile(
+            r"connect to (host|address) .*Connection refused|ssh: .*Connection refused", re.IGNORECASE | re.DOTALL
+        ),
         ConnectionRefused,
         "{host} refused the ssh connection",
     ),
     (
-        re.compile(r"No route to host|Network is unreachable|Host is down", re.I),
+        re.compile(r"No route to host|Network is unreachable|Host is down", re.IGNORECASE),
         Unreachable,
         "There is no route to {host}",
     ),
     (
-        re.compile(r"Connection (closed|reset) by|Broken pipe|kex_exchange_identification|Connection closed", re.I),
+        re.compile(
+            r"Connection (closed|reset) by|Broken pipe|kex_exchange_identification|Connection closed", re.IGNORECASE
+        ),
         Unreachable,
         "{host} closed the connection",
     ),

@@ -1,0 +1,70 @@
+"""The audit list: a row before each act, closed with what came of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from hosts.errors import HostError, InvalidInput, Refused
+from hosts.models import AuditEvent, Host
+
+Outcome = AuditEvent.Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a user (None for the console itself), through what, and from which address."""
+
+    user: User | None
+    source: str
+    address: str | None = None
+
+    @property
+    def username(self) -> str:
+        return self.user.get_username() if self.user else "kvmconsole"
+
+
+SYSTEM = Actor(user=None, source="system")
+
+
+def begin(*, actor: Actor, action: str, target: object, hosts: list[Host | None] | None = None, reason: str = "") -> AuditEvent:
+    """Write the row of an act that is about to start."""
+    return AuditEvent.objects.create(
+        user=actor.user,
+        username=actor.username,
+        source=actor.source,
+        address=actor.address,
+        action=action,
+        target=str(target)[:400],
+        host_names=[host.name for host in hosts or [] if host],
+        reason=reason,
+    )
+
+
+def close(event: AuditEvent, outcome: str, detail: str = "") -> None:
+    """Close a row with its outcome, once: a row that is closed stays as it is."""
+    pending = AuditEvent.objects.filter(pk=event.pk, outcome=Outcome.PENDING)
+    pending.update(outcome=outcome, detail=detail, finished=timezone.now())
+    event.refresh_from_db()
+
+
+@contextmanager
+def act(
+    *, actor: Actor, action: str, target: object, hosts: list[Host | None] | None = None, reason: str = ""
+) -> Iterator[AuditEvent]:
+    """Frame an act that is over when the block is: refused, failed or succeeded as the block ends."""
+    event = begin(actor=actor, action=action, target=target, hosts=hosts, reason=reason)
+    try:
+        yield event
+    except (Refused, InvalidInput) as error:
+        close(event, Outcome.REFUSED, str(error))
+        raise
+    except HostError as error:
+        close(event, Outcome.FAILED, str(error))
+        raise
+    except BaseException as error:
+        close(event, Outcome.FAILED, f"{type(error).__name__}: {error}")
+        raise
+    close(event, Outcome.SUCCEEDED, event.detail)

@@ -1,0 +1,22 @@
+"""The rows that are the truth: hosts, storage, VMs, who may do what, and what was done."""
+
+from hosts.models.access import ApiToken, AuditEvent, RoleBinding
+from hosts.models.inventory import Host, HostGroup, HostState, Placement, VirtualMachine, VmState
+from hosts.models.storage import Export, Mount, MountState, StoragePool, Volume
+
+__all__ = [
+    "ApiToken",
+    "AuditEvent",
+    "Export",
+    "Host",
+    "HostGroup",
+    "HostState",
+    "Mount",
+    "MountState",
+    "Placement",
+    "RoleBinding",
+    "StoragePool",
+    "VirtualMachine",
+    "VmState",
+    "Volume",
+]

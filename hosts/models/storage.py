@@ -1,0 +1,101 @@
+"""Pools and volumes as libvirt knows them; exports and mounts of NFS shared storage."""
+
+from django.db import models
+
+from hosts.models.inventory import Host
+
+
+class StoragePool(models.Model):
+    """A libvirt storage pool of one host."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="pools")
+    name = models.CharField(max_length=255)
+    uuid = models.UUIDField()
+    kind = models.CharField(max_length=20)
+    active = models.BooleanField(default=False)
+    autostart = models.BooleanField(default=False)
+    target = models.CharField(max_length=1024, blank=True)
+    source = models.CharField(max_length=1024, blank=True)
+    capacity_bytes = models.PositiveBigIntegerField(default=0)
+    allocation_bytes = models.PositiveBigIntegerField(default=0)
+    available_bytes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "name"], name="one_pool_per_host_and_name")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"
+
+
+class Volume(models.Model):
+    """A volume in a pool, usually a disk image."""
+
+    pool = models.ForeignKey(StoragePool, on_delete=models.CASCADE, related_name="volumes")
+    name = models.CharField(max_length=255)
+    path = models.CharField(max_length=2048)
+    format = models.CharField(max_length=20, blank=True)
+    capacity_bytes = models.PositiveBigIntegerField(default=0)
+    allocation_bytes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["pool", "name"], name="one_volume_per_pool_and_name")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Export(models.Model):
+    """A path that an NFS server offers, as `showmount -e` last said."""
+
+    server = models.CharField(max_length=255)
+    path = models.CharField(max_length=1024)
+    clients = models.CharField(max_length=1024, blank=True)
+    seen = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["server", "path"], name="one_export_per_server_and_path")]
+        ordering = ["server", "path"]
+
+    def __str__(self) -> str:
+        return f"{self.server}:{self.path}"
+
+
+class MountState(models.TextChoices):
+    HEALTHY = "healthy", "mounted and healthy"
+    STALE = "stale", "mounted but not answering"
+    NOT_MOUNTED = "not mounted", "not mounted"
+    MISSING = "missing", "wanted but missing"
+    OTHER_SOURCE = "other source", "another source is mounted there"
+    UNKNOWN = "unknown", "unknown"
+
+
+class Mount(models.Model):
+    """A share at a mount point of one host: what is wanted there and what is."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="mounts")
+    source = models.CharField(max_length=1024)
+    target = models.CharField(max_length=1024)
+    kind = models.CharField(max_length=20, default="nfs", help_text="File system type, as findmnt names it.")
+    state = models.CharField(max_length=16, choices=MountState, default=MountState.UNKNOWN)
+    wanted = models.BooleanField(default=False, help_text="Asked for in the console or in the host's fstab.")
+    in_fstab = models.BooleanField(default=False)
+    version = models.CharField(max_length=10, blank=True)
+    options = models.CharField(max_length=1024, blank=True)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    used_bytes = models.PositiveBigIntegerField(default=0)
+    latency_ms = models.FloatField(null=True, blank=True)
+    detail = models.TextField(blank=True)
+    checked = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "target"], name="one_mount_per_host_and_target")]
+        ordering = ["host__name", "target"]
+
+    def __str__(self) -> str:
+        return f"{self.source} at {self.target} on {self.host}"
+
+    @property
+    def is_mounted(self) -> bool:
+        return self.state in (MountState.HEALTHY, MountState.STALE, MountState.OTHER_SOURCE)

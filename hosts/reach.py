@@ -1,0 +1,89 @@
+"""How to reach a host: its libvirt connection and its shell."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+
+from django.conf import settings
+
+from hosts import ssh
+from hosts.errors import HostError
+from hosts.host_uri import HostUri, validate_ssh_target
+from hosts.libvirt_client.connection import Connection, Target, open_connection
+from hosts.models import Host
+
+IDLE_PER_HOST = 4
+"""Connections kept open for the next caller. Opening one over ssh takes about half a second."""
+
+_idle: dict[tuple[str, str], list[Connection]] = defaultdict(list)
+_lock = Lock()
+
+
+@cache
+def keyring() -> ssh.SshKeyring:
+    """The console's own ssh key and known hosts, in the data folder."""
+    return ssh.SshKeyring(settings.DATA_DIR / "ssh")
+
+
+def target(host: Host) -> Target:
+    """Where and how libvirt is reached."""
+    uri = HostUri.parse(host.uri, allow_test=True)
+    command = str(keyring().wrapper) if uri.transport == "ssh" else None
+    return Target(name=host.name, uri=uri.text, ssh_command=command)
+
+
+def open_own(host: Host, *, timeout_s: float = 10) -> Connection:
+    """A connection of one's own, for events or a long migration; the caller closes it."""
+    return open_connection(target(host), timeout_s=timeout_s)
+
+
+@contextmanager
+def libvirt(host: Host, *, timeout_s: float = 10) -> Iterator[Connection]:
+    """Borrow an open connection. One on which a call timed out or that broke is closed, not given back."""
+    key = (host.name, host.uri)
+    connection = _borrow(key) or open_own(host, timeout_s=timeout_s)
+    try:
+        yield connection
+    finally:
+        with _lock:
+            keep = connection.is_alive() and len(_idle[key]) < IDLE_PER_HOST
+            if keep:
+                _idle[key].append(connection)
+        if not keep:
+            connection.close()
+
+
+def _borrow(key: tuple[str, str]) -> Connection | None:
+    while True:
+        with _lock:
+            if not _idle[key]:
+                return None
+            connection = _idle[key].pop()
+        if connection.is_alive():
+            return connection
+        connection.close()
+
+
+def forget(host: Host) -> None:
+    """Close the idle connections to `host`, after its address changed or it was removed."""
+    with _lock:
+        gone = [connection for key in list(_idle) if key[0] == host.name for connection in _idle.pop(key)]
+    for connection in gone:
+        connection.close()
+
+
+def shell(host: Host) -> ssh.SshTarget | None:
+    """Where commands run; None means on this machine."""
+    address = validate_ssh_target(host.ssh) if host.ssh else HostUri.parse(host.uri, allow_test=True).ssh_target
+    return ssh.SshTarget(address=address, keyring=keyring()) if address else None
+
+
+def run(host: Host, argv: list[str], *, timeout_s: float, check: bool = True, input: str | None = None) -> ssh.Result:
+    """Run an argument list on `host`. Raises CommandFailed (with `check`), TimedOut, Unreachable and kin."""
+    try:
+        return ssh.run(shell(host), argv, timeout_s=timeout_s, check=check, input=input)
+    except HostError as error:
+        error.host = error.host or host.name
+        raise

@@ -1,0 +1,117 @@
+"""The two WebSockets: fragments for pages, JSON for programs. They send only; whoever wants to act posts a form."""
+
+import json
+import re
+import time
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.template.loader import render_to_string
+
+from hosts import access
+from migrations_app.snapshot import snapshot_for
+
+TOPIC = re.compile(r"vms|hosts|storage|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}")
+LOOK_AGAIN_S = 30.0
+"""How long a user's rights are believed before they are read again."""
+SIGNED_OUT, FORBIDDEN = 4401, 4403
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Listens to topics for a user, and looks at the user's rights again and again."""
+
+    topics: list[str]
+    visible: set[int] | None
+    looked: float
+
+    async def connect(self) -> None:
+        user = self.scope.get("user")
+        if not isinstance(user, User) or not user.is_active:
+            await self.close(SIGNED_OUT)
+            return
+        self.topics = await self.wanted_topics()
+        if not await self.look_again() or not self.topics:
+            await self.accept()
+            await self.close(FORBIDDEN)
+            return
+        for topic in self.topics:
+            await self.channel_layer.group_add(topic, self.channel_name)
+        await self.accept()
+        await self.greet()
+
+    async def wanted_topics(self) -> list[str]:
+        raise NotImplementedError
+
+    async def greet(self) -> None:
+        """What a listener gets at once; pages read themselves again instead."""
+
+    async def disconnect(self, code: int) -> None:
+        for topic in getattr(self, "topics", []):
+            await self.channel_layer.group_discard(topic, self.channel_name)
+
+    async def look_again(self) -> bool:
+        """Read the user's rights; False where the user was disabled or lost them all."""
+        self.looked = time.monotonic()
+        self.visible, active = await database_sync_to_async(rights_of)(self.scope["user"].pk, self.session_key())
+        return active
+
+    def session_key(self) -> str | None:
+        session = self.scope.get("session")
+        return session.session_key if session is not None else None
+
+    async def live_event(self, event: dict[str, Any]) -> None:
+        if time.monotonic() - self.looked > LOOK_AGAIN_S and not await self.look_again():
+            await self.close(SIGNED_OUT)
+            return
+        about = event.get("hosts")
+        if about is None or self.visible is None or self.visible.intersection(about):
+            await self.deliver(event)
+
+    async def deliver(self, event: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class PageConsumer(LiveConsumer):
+    """Events become fragments, one root element per message, or a signal on which the page reads itself again."""
+
+    async def wanted_topics(self) -> list[str]:
+        query = self.scope.get("query_string", b"").decode(errors="replace")
+        wanted = [part.removeprefix("topic=") for part in query.split("&") if part.startswith("topic=")]
+        return [topic for part in wanted for topic in part.split(",") if TOPIC.fullmatch(topic)]
+
+    async def deliver(self, event: dict[str, Any]) -> None:
+        if not event["fragments"]:
+            # The topic was matched against TOPIC, so it holds nothing that HTML could misread.
+            await self.send(f'<div id="live-signal" hidden data-topic="{event["topic"]}"></div>')
+        for template in event["fragments"]:
+            await self.send(render_to_string(template, event["data"]))
+
+
+class MigrationConsumer(LiveConsumer):
+    """One migration as JSON, the same as GET answers, at each change."""
+
+    async def wanted_topics(self) -> list[str]:
+        pk = int(self.scope["url_route"]["kwargs"]["pk"])
+        self.first = await database_sync_to_async(snapshot_for)(self.scope["user"], pk)
+        return [f"migration.{pk}"] if self.first else []
+
+    async def greet(self) -> None:
+        await self.deliver({"data": {"m": self.first}})
+
+    async def deliver(self, event: dict[str, Any]) -> None:
+        if migration := event["data"].get("m"):
+            await self.send(json.dumps({"type": "migration", **migration}))
+
+
+def rights_of(user_pk: int, session_key: str | None) -> tuple[set[int] | None, bool]:
+    """The ids of the hosts that a user may see (None: all), and whether user and session are still good."""
+    user = User.objects.filter(pk=user_pk, is_active=True).first()
+    if user is None or (session_key is not None and not Session.objects.filter(session_key=session_key).exists()):
+        return set(), False
+    if access.may(user, access.SEE):
+        return None, True
+    visible = set(access.hosts_for(user).values_list("pk", flat=True))
+    return visible, bool(visible)

@@ -1,0 +1,86 @@
+"""What every page needs beside its own data: the rail's entries, the account menu, how many migrations run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+from hosts import access
+from migrations_app.models import Migration
+from migrations_app.states import DRIVEN
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A link of the rail or of the account menu."""
+
+    name: str
+    label: str
+    icon: str
+    permission: str = ""
+    url: str = ""
+    current: bool = False
+
+
+RAIL = (
+    Entry("hosts:overview", "Overview", "layout-dashboard"),
+    Entry("hosts:vms", "VMs", "device-desktop"),
+    Entry("hosts:list", "Hosts", "server-2"),
+    Entry("hosts:storage", "Storage", "database"),
+    Entry("migrations:list", "Migrations", "arrows-right-left"),
+    Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE),
+    Entry("hosts:people", "People", "users", access.MANAGE),
+)
+ACCOUNT = (Entry("hosts:tokens", "API tokens", "key"), Entry("api-docs", "API documentation", "api"))
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """The rail with the entry that this page belongs to, as far as the user's role goes; nothing for who is signed out."""
+    user = request.user
+    if not user.is_authenticated:
+        return {}
+    return {
+        "navigation": SimpleLazyObject(lambda: links(RAIL, request)),
+        "account_links": SimpleLazyObject(lambda: links(ACCOUNT, request)),
+        "role": SimpleLazyObject(lambda: role_of(request)),
+        "running_migrations": SimpleLazyObject(lambda: running_for(request)),
+        "running_url": url_of("migrations:running"),
+    }
+
+
+def links(entries: tuple[Entry, ...], request: HttpRequest) -> list[Entry]:
+    """Those of `entries` that have a page and that the user may open; the one with the longest fitting path is current."""
+    open_to_user = [entry for entry in entries if not entry.permission or access.may(request.user, entry.permission)]
+    found = [(entry, url) for entry in open_to_user if (url := url_of(entry.name))]
+    fitting = [url for _, url in found if request.path == url or (url != "/" and request.path.startswith(url))]
+    here = max(fitting, key=len, default="")
+    return [
+        Entry(entry.name, entry.label, entry.icon, entry.permission, url, current=url == here) for entry, url in found
+    ]
+
+
+def url_of(name: str) -> str:
+    """The path of the page `name`, empty where this installation has none."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
+
+
+def role_of(request: HttpRequest) -> str:
+    """The user's strongest role, in a word."""
+    for role in reversed(access.ROLES):
+        if access.may_anywhere(request.user, access.ROLES[role][-1]):
+            return role
+    return "no role yet"
+
+
+def running_for(request: HttpRequest) -> int:
+    """How many migrations run now between hosts that the user may see."""
+    seen = access.hosts_for(request.user)
+    running = Migration.objects.filter(state__in=DRIVEN)
+    if access.may(request.user, access.SEE):
+        return running.count()
+    return (running.filter(source__in=seen) | running.filter(destination__in=seen)).distinct().count()

@@ -1,0 +1,25 @@
+"""All routes. Each needs a sign-in unless it says otherwise (LoginRequiredMiddleware)."""
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from rest_framework.permissions import IsAuthenticated
+
+from kvmconsole import health
+
+schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
+swagger = SpectacularSwaggerView.as_view(url_name="openapi", permission_classes=[IsAuthenticated], template_name="api_docs.html")
+
+urlpatterns = [
+    path("", include("hosts.urls")),
+    path("migrations/", include("migrations_app.urls")),
+    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("api/v1/openapi.json", schema, name="openapi"),
+    path("api/docs/", swagger, name="api-docs"),
+    path("api/v1/", include("hosts.api.urls")),
+    path("api/v1/", include("migrations_app.api_urls")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]

@@ -1,0 +1,125 @@
+"""One migration, its steps, and its figures over time."""
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from hosts.models import AuditEvent, Host, VirtualMachine
+from migrations_app.states import ACTIVE, LABELS, TERMINAL, State, StepState
+
+STATE_CHOICES = [(state.value, LABELS[state][0]) for state in State]
+
+
+class Migration(models.Model):
+    """A request to move one running VM, how it goes, and what came of it. Names are copied: history outlives hosts."""
+
+    vm = models.ForeignKey(VirtualMachine, null=True, on_delete=models.SET_NULL, related_name="migrations")
+    vm_uuid = models.UUIDField(db_index=True)
+    vm_name = models.CharField(max_length=255)
+    source = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="migrations_out")
+    source_name = models.CharField(max_length=63)
+    destination = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="migrations_in")
+    destination_name = models.CharField(max_length=63)
+    options = models.JSONField(default=dict, help_text="plan.Options, as asked for.")
+    command = models.TextField(help_text="The equivalent virsh command.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why, or a ticket; for the record.")
+    ping_address = models.GenericIPAddressField(null=True, blank=True)
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    username = models.CharField(max_length=150)
+    audit = models.ForeignKey(AuditEvent, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    state = models.CharField(max_length=16, choices=STATE_CHOICES, default=State.QUEUED)
+    owner = models.CharField(max_length=80, blank=True)
+    heartbeat = models.DateTimeField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0, help_text="How often a worker has taken it up.")
+    launched = models.DateTimeField(null=True, blank=True, help_text="When libvirt was first asked to migrate.")
+    cancel_requested = models.DateTimeField(null=True, blank=True)
+    tuning = models.JSONField(default=dict, help_text="Bandwidth and maximum downtime as last asked for in flight.")
+
+    created = models.DateTimeField(default=timezone.now, db_index=True)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+    downtime_ms = models.PositiveIntegerField(null=True, blank=True)
+    transferred_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    memory_total_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    progress = models.JSONField(default=dict, help_text="The last figures, as progress.Progress says them.")
+    ping = models.JSONField(default=dict, help_text="sent, lost, longest_gap_ms and the strip of answers.")
+    preflight = models.JSONField(default=list, help_text="The checks as they were when it started.")
+    error = models.TextField(blank=True)
+    hint = models.TextField(blank=True)
+    raw_error = models.TextField(blank=True)
+    evidence = models.JSONField(default=dict, help_text="What both hosts said when it could not be settled.")
+    live_xml = models.TextField(blank=True)
+    source_xml = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vm_uuid"],
+                condition=models.Q(state__in=sorted(ACTIVE)),
+                name="one_active_migration_per_vm",
+            )
+        ]
+        indexes = [models.Index(fields=["state", "heartbeat"], name="migrations_without_owner")]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.vm_name}: {self.source_name} to {self.destination_name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("migrations:detail", args=[self.pk])
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def total_ms(self) -> int | None:
+        """Wall time from the request to the end, or to now while it is under way, in milliseconds."""
+        if self.started is None:
+            return None
+        return round(((self.finished or timezone.now()) - self.created).total_seconds() * 1000)
+
+
+class MigrationStep(models.Model):
+    """One of the steps that the admin sees."""
+
+    migration = models.ForeignKey(Migration, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=20)
+    state = models.CharField(max_length=10, choices=[(s.value, s.value) for s in StepState], default=StepState.PENDING)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["migration", "name"], name="a_step_once_per_migration")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.state}"
+
+
+class MigrationSample(models.Model):
+    """The figures of libvirt's job at one moment; thinned after the end."""
+
+    migration = models.ForeignKey(Migration, on_delete=models.CASCADE, related_name="samples")
+    at_ms = models.PositiveIntegerField(help_text="Milliseconds since the copy began.")
+    remaining_bytes = models.PositiveBigIntegerField()
+    transferred_bytes = models.PositiveBigIntegerField()
+    rate_bytes = models.PositiveBigIntegerField(help_text="Bytes per second.")
+    dirty_pages_per_s = models.PositiveBigIntegerField()
+    iteration = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["at_ms"]
+        indexes = [models.Index(fields=["migration", "at_ms"], name="samples_of_a_migration")]
+
+    def __str__(self) -> str:
+        return f"{self.at_ms} ms: {self.remaining_bytes} bytes remaining"

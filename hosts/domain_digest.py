@@ -10,7 +10,8 @@ import hashlib
 
 from lxml import etree
 
-from hosts.domain_xml import METADATA_URI, parse_xml
+from hosts.domain_xml import METADATA_URI
+from hosts.xml_reading import parse_xml
 
 # Made up by libvirt for one host or one run
 _RUNTIME_ELEMENTS = (

@@ -12,6 +12,7 @@ from typing import TypeVar
 from lxml import etree
 
 from hosts.errors import InvalidInput
+from hosts.xml_reading import attribute, parse_xml, text
 
 # The namespace of what the console writes into a domain's <metadata>
 METADATA_URI = "urn:kvmconsole:domain:1"
@@ -130,29 +131,29 @@ class Domain:
             raise InvalidInput(f"This is <{root.tag!s}>, not a <domain>.", field="xml")
         memory_mib = _memory_mib(root, "memory")
         return cls(
-            uuid=_text(root, "uuid"),
-            name=_text(root, "name"),
+            uuid=text(root, "uuid"),
+            name=text(root, "name"),
             memory_mib=memory_mib,
             current_memory_mib=_memory_mib(root, "currentMemory") or memory_mib,
-            vcpus=int(_attribute(root, "vcpu", "current") or _text(root, "vcpu") or 1),
-            machine=_attribute(root, "os/type", "machine"),
-            arch=_attribute(root, "os/type", "arch"),
-            emulator=_text(root, "devices/emulator"),
+            vcpus=int(attribute(root, "vcpu", "current") or text(root, "vcpu") or 1),
+            machine=attribute(root, "os/type", "machine"),
+            arch=attribute(root, "os/type", "arch"),
+            emulator=text(root, "devices/emulator"),
             domain_type=root.get("type", ""),
-            cpu_mode=_attribute(root, "cpu", "mode"),
-            cpu_model=_text(root, "cpu/model"),
+            cpu_mode=attribute(root, "cpu", "mode"),
+            cpu_model=text(root, "cpu/model"),
             cpu_xml=_cpu_xml(root),
-            title=_text(root, "title"),
-            description=_text(root, "description"),
+            title=text(root, "title"),
+            description=text(root, "description"),
             disks=_each(root, "devices/disk", _disk),
             interfaces=_each(root, "devices/interface", _interface),
             graphics=_each(root, "devices/graphics", _graphics),
             hostdevs=_each(root, "devices/hostdev", _hostdev),
             consoles=_each(root, _CHAR_DEVICES, _char_device),
             filesystems=_each(root, "devices/filesystem", _filesystem),
-            serials=tuple(text for text in _each(root, "devices/disk/serial", _own_text) if text),
+            serials=tuple(filter(None, _each(root, "devices/disk/serial", _own_text))),
             has_tpm=root.find("devices/tpm") is not None,
-            nvram=_text(root, "os/nvram"),
+            nvram=text(root, "os/nvram"),
             other_blockers=_other_blockers(root),
         )
 
@@ -174,17 +175,6 @@ class Domain:
 _CHAR_DEVICES = "devices/*[self::serial or self::console or self::parallel or self::channel]"
 
 
-def parse_xml(xml: str) -> etree._Element:
-    """Parse XML from outside: no entities, no DTD, no network. Raises InvalidInput(field="xml")."""
-    parser = etree.XMLParser(
-        resolve_entities=False, load_dtd=False, no_network=True, remove_comments=True, remove_pis=True
-    )
-    try:
-        return etree.fromstring(xml.encode(), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise InvalidInput(f"This is no well-formed XML: {error}", field="xml") from error
-
-
 def _is_local_drive(disk: Disk) -> bool:
     """A CD-ROM or floppy that is a device of the host, such as /dev/sr0."""
     return disk.device in ("cdrom", "floppy") and disk.type == "block" and bool(disk.source)
@@ -198,7 +188,7 @@ def _other_blockers(root: etree._Element) -> tuple[Blocker, ...]:
         if shmem.get("role") != "master"
     ]
     found += [
-        Blocker("tpm_passthrough", _attribute(backend, "device", "path"))
+        Blocker("tpm_passthrough", attribute(backend, "device", "path"))
         for backend in root.iterfind("devices/tpm/backend[@type='passthrough']")
     ]
     found += [Blocker("launch_security", element.get("type", "")) for element in root.iterfind("launchSecurity")]
@@ -212,14 +202,14 @@ def _other_blockers(root: etree._Element) -> tuple[Blocker, ...]:
 def _disk(element: etree._Element) -> Disk:
     source = element.find("source")
     return Disk(
-        target=_attribute(element, "target", "dev"),
+        target=attribute(element, "target", "dev"),
         device=element.get("device", "disk"),
         type=element.get("type", ""),
-        bus=_attribute(element, "target", "bus"),
+        bus=attribute(element, "target", "bus"),
         source=_source(source),
         source_pool="" if source is None else source.get("pool", ""),
-        driver_format=_attribute(element, "driver", "type"),
-        cache=_attribute(element, "driver", "cache"),
+        driver_format=attribute(element, "driver", "type"),
+        cache=attribute(element, "driver", "cache"),
         readonly=element.find("readonly") is not None,
         shareable=element.find("shareable") is not None,
         transient=element.find("transient") is not None,
@@ -246,18 +236,18 @@ def _interface(element: etree._Element) -> Interface:
     source = element.find("source")
     attributes: dict[str, str] = {} if source is None else {str(k): str(v) for k, v in source.attrib.items()}
     return Interface(
-        mac=_attribute(element, "mac", "address"),
+        mac=attribute(element, "mac", "address"),
         type=element.get("type", ""),
         source=next((attributes[key] for key in ("network", "bridge", "dev", "path") if key in attributes), ""),
         portgroup=attributes.get("portgroup", ""),
-        model=_attribute(element, "model", "type"),
-        target=_attribute(element, "target", "dev"),
+        model=attribute(element, "model", "type"),
+        target=attribute(element, "target", "dev"),
     )
 
 
 def _graphics(element: etree._Element) -> Graphics:
     port = int(element.get("port") or -1)
-    listen = element.get("listen") or _attribute(element, "listen", "address")
+    listen = element.get("listen") or attribute(element, "listen", "address")
     return Graphics(type=element.get("type", ""), listen=listen, port=port if port > 0 else None)
 
 
@@ -271,14 +261,14 @@ def _hostdev(element: etree._Element) -> str:
 
 
 def _char_device(element: etree._Element) -> CharDevice:
-    return CharDevice(kind=str(element.tag), type=element.get("type", ""), path=_attribute(element, "source", "path"))
+    return CharDevice(kind=str(element.tag), type=element.get("type", ""), path=attribute(element, "source", "path"))
 
 
 def _filesystem(element: etree._Element) -> Filesystem:
     return Filesystem(
-        driver=_attribute(element, "driver", "type") or "path",
+        driver=attribute(element, "driver", "type") or "path",
         source=_source(element.find("source")),
-        target=_attribute(element, "target", "dir"),
+        target=attribute(element, "target", "dir"),
     )
 
 
@@ -298,14 +288,5 @@ def _each(root: etree._Element, path: str, read: Callable[[etree._Element], T]) 
     return tuple(read(element) for element in root.xpath(path))
 
 
-def _text(root: etree._Element, path: str) -> str:
-    return (root.findtext(path) or "").strip()
-
-
 def _own_text(element: etree._Element) -> str:
     return (element.text or "").strip()
-
-
-def _attribute(root: etree._Element, path: str, name: str) -> str:
-    element = root.find(path)
-    return "" if element is None else element.get(name, "")

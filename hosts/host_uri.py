@@ -116,7 +116,8 @@ def _hostname(text: str, *, field: str) -> str:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if ":" in bare or bare != text:
         try:
-            return str(ipaddress.IPv6Address(bare))
+            # IPv6Address takes any text after a %, so a zone is refused first
+            return str(ipaddress.IPv6Address("" if "%" in bare else bare))
         except ValueError:
             raise _invalid(field, f"{text!r} is not an IPv6 address.") from None
     if re.fullmatch(r"[0-9.]+", bare):

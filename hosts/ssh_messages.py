@@ -49,7 +49,7 @@ _SAYINGS: tuple[tuple[re.Pattern[str], type[HostError], str], ...] = (
         AuthenticationRefused,
         "{host} refused the ssh login",
     ),
-    # The far end of libvirt's tunnel: virt-ssh-helper (src/remote/remote_ssh_helper.c), netcat, or virNetSocketNewConnectUNIX.
+    # The far end of libvirt's tunnel: virt-ssh-helper (libvirt's src/remote/remote_ssh_helper.c) or netcat
     (
         re.compile(
             r"(libvirt\S*-sock|virtqemud-sock|virt-ssh-helper|nc: unix connect failed).*"

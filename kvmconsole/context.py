@@ -33,7 +33,11 @@ RAIL = (
     Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE),
     Entry("hosts:people", "People", "users", access.MANAGE),
 )
-ACCOUNT = (Entry("hosts:tokens", "API tokens", "key"), Entry("api-docs", "API documentation", "api"))
+ACCOUNT = (
+    Entry("hosts:tokens", "API tokens", "key"),
+    Entry("api-docs", "API documentation", "api"),
+    Entry("password_change", "Change password", "lock"),
+)
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

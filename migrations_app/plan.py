@@ -1,0 +1,132 @@
+"""A migration's options: as asked for, as libvirt's flags and parameters, and as the virsh command that does the same."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from hosts.errors import InvalidInput
+
+ON_TIMEOUT = ("cancel", "postcopy", "pause")
+LIMITS: dict[str, tuple[int, int]] = {
+    "parallel_connections": (0, 16),
+    "bandwidth_mib": (0, 100_000),
+    "max_downtime_ms": (0, 60_000),
+    "timeout_s": (0, 7 * 86_400),
+}
+"""Lowest and highest value of each number; 0 leaves the choice to libvirt (timeout_s: no limit)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to migrate. Bandwidth in MiB/s, downtime in ms, timeout in s; 0 means libvirt's own choice or no limit.
+
+    Defaults as in the design: live, peer to peer (always), persistent at the destination from the start, the source's
+    definition removed after the guest is proven to run at the destination. `unsafe` only when asked for.
+    """
+
+    live: bool = True
+    unsafe: bool = False
+    persistent: bool = True
+    undefine_source: bool = True
+    postcopy: bool = False
+    auto_converge: bool = False
+    compressed: bool = False
+    tls: bool = False
+    parallel_connections: int = 0
+    bandwidth_mib: int = 0
+    max_downtime_ms: int = 0
+    timeout_s: int = 0
+    on_timeout: str = "cancel"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Options":
+        """Read options as the form or the API gives them. Raises InvalidInput(field=…) on what it does not know."""
+        known = {field.name: field for field in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise InvalidInput(f"There is no option {str(name)!r}; there are: {', '.join(known)}.", field=str(name))
+            if type(value) is not type(known[name].default):
+                raise InvalidInput(f"Option {name} can't be {value!r}.", field=name)
+            low, high = LIMITS.get(name, (0, 0))
+            if name in LIMITS and not low <= value <= high:
+                raise InvalidInput(f"Option {name} must be from {low} to {high}, not {value}.", field=name)
+        options = cls(**values)
+        options._require_sense()
+        return options
+
+    def _require_sense(self) -> None:
+        if self.on_timeout not in ON_TIMEOUT:
+            raise InvalidInput(f"on_timeout must be one of {', '.join(ON_TIMEOUT)}.", field="on_timeout")
+        if self.on_timeout == "postcopy" and self.timeout_s and not self.postcopy:
+            raise InvalidInput("Switching to post-copy after a time needs post-copy to be allowed.", field="postcopy")
+        if self.parallel_connections and self.postcopy:
+            # qemuMigrationParams in libvirt refuses multifd with post-copy at this QEMU's level.
+            raise InvalidInput("Parallel connections and post-copy don't go together.", field="parallel_connections")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def flag_names(options: Options) -> list[str]:
+    """The names (of libvirt_client.flags) of the flags for `options`.
+
+    Never undefine_source: the source's definition goes in a step of its own, once the destination is proven to run.
+    """
+    names = ["peer2peer", "abort_on_error"]
+    wanted = {
+        "live": options.live,
+        "persist_dest": options.persistent,
+        "unsafe": options.unsafe,
+        "postcopy": options.postcopy,
+        "auto_converge": options.auto_converge,
+        "compressed": options.compressed,
+        "tls": options.tls,
+        "parallel": options.parallel_connections > 0,
+    }
+    return names + [name for name, on in wanted.items() if on]
+
+
+def parameters(options: Options, *, migration_address: str) -> dict[str, Any]:
+    """The typed parameters, by the names of libvirt_client.flags."""
+    values: dict[str, Any] = {}
+    if migration_address:
+        values["uri"] = migration_uri(migration_address)
+    if options.bandwidth_mib:
+        values["bandwidth"] = options.bandwidth_mib
+    if options.parallel_connections:
+        values["parallel_connections"] = options.parallel_connections
+    return values
+
+
+def migration_uri(address: str) -> str:
+    """Where the guest's memory is sent; without it libvirt takes the destination's own host name."""
+    return f"tcp://[{address}]" if ":" in address else f"tcp://{address}"
+
+
+def command(options: Options, *, vm_name: str, source_uri: str, destination_uri: str, migration_address: str) -> str:
+    """The equivalent virsh command, quoted for a shell."""
+    switches = {
+        "--live": options.live,
+        "--persistent": options.persistent,
+        "--undefinesource": options.undefine_source,
+        "--unsafe": options.unsafe,
+        "--postcopy": options.postcopy,
+        "--auto-converge": options.auto_converge,
+        "--compressed": options.compressed,
+        "--tls": options.tls,
+        "--parallel": options.parallel_connections > 0,
+    }
+    argv = ["virsh", "-c", source_uri, "migrate", "--p2p", "--verbose", "--abort-on-error"]
+    argv += [switch for switch, on in switches.items() if on]
+    if options.parallel_connections:
+        argv += ["--parallel-connections", str(options.parallel_connections)]
+    if options.bandwidth_mib:
+        argv += ["--bandwidth", str(options.bandwidth_mib)]
+    if options.timeout_s:
+        act = {"postcopy": ["--timeout-postcopy"], "pause": ["--timeout-suspend"]}.get(options.on_timeout, [])
+        argv += ["--timeout", str(options.timeout_s), *act]
+    argv += [vm_name, destination_uri]
+    if migration_address:
+        argv += [migration_uri(migration_address)]
+    return shlex.join(argv)

@@ -1,0 +1,75 @@
+"""libvirt's job figures as an admin reads them: a percentage that never falls, a rate, and the time left."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hosts.job_stats import JobStats
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One moment of a migration: bytes, bytes per second, pages per second, seconds."""
+
+    percent: int = 0
+    remaining_bytes: int = 0
+    transferred_bytes: int = 0
+    total_bytes: int = 0
+    rate_bytes: int = 0
+    dirty_pages_per_s: int = 0
+    page_size_bytes: int = 4096
+    iteration: int = 0
+    expected_downtime_ms: int | None = None
+    eta_s: int | None = None
+    elapsed_ms: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def advance(before: Progress, stats: JobStats) -> Progress:
+    """The progress after `stats`, given the one before it.
+
+    Remaining rises again at each round, so percent follows the low-water mark of what remains and never falls; it stays
+    at 99 until the job has ended (vdsm does the same). The rate is libvirt's own, or the difference of two samples.
+    """
+    total = stats.data_total_bytes or before.total_bytes
+    remaining = stats.data_remaining_bytes if stats.data_remaining_bytes is not None else before.remaining_bytes
+    transferred = max(before.transferred_bytes, stats.data_processed_bytes or 0)
+    elapsed = stats.time_elapsed_ms or before.elapsed_ms
+    rate = stats.memory_bps or _rate(before, transferred, elapsed)
+    dirty = stats.memory_dirty_pages_per_s or 0
+    page = stats.memory_page_size_bytes or before.page_size_bytes
+    percent = min(99, 100 * (total - remaining) // total) if total else 0
+    return Progress(
+        percent=max(before.percent, percent),
+        remaining_bytes=remaining,
+        transferred_bytes=transferred,
+        total_bytes=total,
+        rate_bytes=rate,
+        dirty_pages_per_s=dirty,
+        page_size_bytes=page,
+        iteration=stats.memory_iteration or before.iteration,
+        expected_downtime_ms=stats.downtime_ms,
+        eta_s=eta_s(remaining_bytes=remaining, rate_bytes=rate, dirty_bytes=dirty * page),
+        elapsed_ms=elapsed,
+    )
+
+
+def _rate(before: Progress, transferred: int, elapsed_ms: int) -> int:
+    passed_ms = elapsed_ms - before.elapsed_ms
+    if passed_ms <= 0:
+        return before.rate_bytes
+    return (transferred - before.transferred_bytes) * 1000 // passed_ms
+
+
+def eta_s(*, remaining_bytes: int, rate_bytes: int, dirty_bytes: int) -> int | None:
+    """Seconds until nothing remains; None where the guest writes as fast as its memory is copied.
+
+    What is dirtied while r bytes are copied takes r*d/b more, and so on: r/b * 1/(1 - d/b) = r/(b - d).
+    """
+    if remaining_bytes == 0:
+        return 0
+    gain = rate_bytes - dirty_bytes
+    return -(-remaining_bytes // gain) if gain > 0 else None

@@ -1,0 +1,165 @@
+"""The only writer of a migration's state. Each change is a row first, then an event to the pages."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from hosts import audit, live
+from hosts.errors import HostError
+from migrations_app import states
+from migrations_app.models import Migration, MigrationSample, MigrationStep
+from migrations_app.progress import Progress
+from migrations_app.snapshot import snapshot
+from migrations_app.states import State, StepState
+
+LEASE = timedelta(seconds=6)
+"""An owner beats every second; one that was silent for this long has died, and another may take over."""
+FRAGMENTS = [f"migrations_app/_{name}.html" for name in ("status", "steps", "progress", "ping")]
+FIGURES = [f"migrations_app/_{name}.html" for name in ("progress", "ping")]
+KEPT_SAMPLES = 240
+
+OUTCOMES = {
+    State.COMPLETED: audit.Outcome.SUCCEEDED,
+    State.CANCELLED: audit.Outcome.CANCELLED,
+    State.FAILED: audit.Outcome.FAILED,
+}
+
+
+class Overtaken(Exception):
+    """Another process moved or took this migration since we read it; whoever gets this stops touching it."""
+
+
+def unowned() -> Q:
+    """Nobody works on it: never taken up, given back, or its owner has fallen silent."""
+    return Q(owner="") | Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - LEASE)
+
+
+def claim(pk: int, *, owner: str) -> Migration | None:
+    """Take up migration `pk` as `owner`; None where it is over, waits for a person, or somebody else drives it."""
+    driven = Migration.objects.filter(unowned(), pk=pk, state__in=states.DRIVEN)
+    attempt = Migration.objects.filter(pk=pk).values_list("attempt", flat=True).first()
+    if attempt is None or driven.filter(attempt=attempt).update(owner=owner, heartbeat=timezone.now(), attempt=attempt + 1) != 1:
+        return None
+    return Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
+
+
+def beat(pk: int, *, owner: str) -> bool:
+    """Renew the lease; False where it was lost."""
+    return Migration.objects.filter(pk=pk, owner=owner).update(heartbeat=timezone.now()) == 1
+
+
+def release(migration: Migration) -> None:
+    """Give the lease back, so that another may go on at once."""
+    Migration.objects.filter(pk=migration.pk, owner=migration.owner).update(owner="", heartbeat=None)
+
+
+def advance(migration: Migration, to: State, **values: Any) -> None:
+    """Move `migration` to `to` and tell every page. At an end state it closes the audit row and the last step too.
+
+    Raises Overtaken if another process moved or took it since we read it, ForbiddenMove if there is no such move.
+    """
+    states.require(migration.state, to)
+    now = timezone.now()
+    if to in states.TERMINAL:
+        values |= {"finished": now, "owner": ""}
+    with transaction.atomic():
+        mine = Migration.objects.filter(pk=migration.pk, state=migration.state, owner=migration.owner)
+        if mine.update(state=to, heartbeat=now, **values) != 1:
+            raise Overtaken(str(migration))
+        _reload(migration)
+        if to in states.TERMINAL:
+            _close_steps(migration, to)
+            if migration.audit:
+                audit.close(migration.audit, OUTCOMES[to], migration.error)
+        publish(migration)
+
+
+def note(migration: Migration, **values: Any) -> None:
+    """Write facts about `migration` without moving it. Raises Overtaken where the lease was lost."""
+    if Migration.objects.filter(pk=migration.pk, owner=migration.owner).update(**values) != 1:
+        raise Overtaken(str(migration))
+    for name, value in values.items():
+        setattr(migration, name, value)
+
+
+def _reload(migration: Migration) -> None:
+    fresh = Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=migration.pk)
+    migration.__dict__.update(fresh.__dict__)
+    migration._prefetched_objects_cache = {}
+
+
+def begin_step(migration: Migration, name: str, detail: str = "") -> None:
+    """Mark a step as running; one that already runs keeps its start."""
+    rows = MigrationStep.objects.filter(migration=migration, name=name).exclude(state=StepState.RUNNING)
+    rows.update(state=StepState.RUNNING, started=timezone.now(), finished=None, detail=detail)
+    publish(migration)
+
+
+def end_step(migration: Migration, name: str, state: StepState = StepState.DONE, detail: str = "") -> None:
+    rows = MigrationStep.objects.filter(migration=migration, name=name)
+    rows.filter(started=None).exclude(pk=None).update(started=timezone.now())
+    rows.update(state=state, finished=timezone.now(), detail=detail)
+    publish(migration)
+
+
+def _close_steps(migration: Migration, to: State) -> None:
+    """What runs when the end comes is where it failed; what never ran was skipped."""
+    steps = MigrationStep.objects.filter(migration=migration)
+    ended = StepState.SKIPPED if to is State.CANCELLED else StepState.FAILED
+    detail = migration.error.split("\n")[0] if to is State.FAILED else ""
+    steps.filter(state=StepState.RUNNING).update(state=ended, finished=timezone.now(), detail=detail)
+    steps.filter(state=StepState.PENDING).update(state=StepState.SKIPPED)
+
+
+def fail(migration: Migration, error: HostError, to: State = State.FAILED) -> None:
+    """End it with what went wrong, in words; the guest is safe at the source."""
+    advance(migration, to, error=str(error), hint=error.hint, raw_error=error.raw)
+
+
+def needs_attention(migration: Migration, *, error: str, evidence: dict[str, Any]) -> None:
+    """Stop: a person must look. Gives the lease back but keeps holding the VM."""
+    hint = "Read what both hosts say and choose. Nothing is started, resumed or destroyed before that."
+    advance(migration, State.NEEDS_ATTENTION, error=error, hint=hint, evidence=evidence, owner="")
+
+
+def sample(migration: Migration, progress: Progress, *, at_ms: int) -> None:
+    """Keep one sample and show it on every page at once."""
+    MigrationSample.objects.create(
+        migration=migration,
+        at_ms=at_ms,
+        remaining_bytes=progress.remaining_bytes,
+        transferred_bytes=progress.transferred_bytes,
+        rate_bytes=max(0, progress.rate_bytes),
+        dirty_pages_per_s=progress.dirty_pages_per_s,
+        iteration=progress.iteration,
+    )
+    note(migration, progress={**progress.to_dict(), "at_ms": at_ms})
+    show_figures(migration)
+
+
+def thin(migration: Migration) -> None:
+    """After the end keep at most KEPT_SAMPLES samples, evenly spread: enough for the chart."""
+    pks = list(migration.samples.order_by("at_ms").values_list("pk", flat=True))
+    if len(pks) > KEPT_SAMPLES:
+        kept = {pks[round(i * (len(pks) - 1) / (KEPT_SAMPLES - 1))] for i in range(KEPT_SAMPLES)}
+        migration.samples.exclude(pk__in=kept).delete()
+
+
+def publish(migration: Migration) -> None:
+    """Tell the migration's own pages the whole picture, and the lists that something changed."""
+    about = [migration.source_id, migration.destination_id]
+    topic = f"migration.{migration.pk}"
+    migration._prefetched_objects_cache = {}
+    live.publish(topic, fragments=FRAGMENTS, data={"m": snapshot(migration)}, hosts=about)
+    live.publish(topic, hosts=about)
+    for listed in ("migrations", f"vm.{migration.vm_uuid}"):
+        live.publish(listed, hosts=about)
+
+
+def show_figures(migration: Migration) -> None:
+    """Tell the migration's own pages its figures; several times a second."""
+    about = [migration.source_id, migration.destination_id]
+    live.publish(f"migration.{migration.pk}", fragments=FIGURES, data={"m": snapshot(migration)}, hosts=about)

@@ -1,0 +1,88 @@
+"""One migration as a dict: the one shape for page, fragment, WebSocket and API."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from hosts import access
+from migrations_app.models import Migration
+from migrations_app.states import LABELS, STEPS, State
+from migrations_app.verdict import CHOICES
+
+CANCELLABLE = frozenset({State.QUEUED, State.CHECKING, State.COPYING})
+
+
+def snapshot(migration: Migration) -> dict[str, Any]:
+    """What there is to say of `migration`, in JSON's own types: it also travels through the channel layer."""
+    label, meaning = LABELS[State(migration.state)]
+    return {
+        "id": migration.pk,
+        "vm": str(migration.vm_uuid),
+        "vm_name": migration.vm_name,
+        "source": migration.source_name,
+        "destination": migration.destination_name,
+        "username": migration.username,
+        "reason": migration.reason,
+        "state": str(migration.state),
+        "state_label": label,
+        "state_meaning": meaning,
+        "is_active": migration.is_active,
+        "can_cancel": migration.state in CANCELLABLE and migration.cancel_requested is None,
+        "cancel_requested": _iso(migration.cancel_requested),
+        "created": _iso(migration.created),
+        "started": _iso(migration.started),
+        "finished": _iso(migration.finished),
+        "steps": [
+            {
+                "name": step.name,
+                "title": STEPS[step.name],
+                "state": step.state,
+                "started": _iso(step.started),
+                "finished": _iso(step.finished),
+                "detail": step.detail,
+            }
+            for step in migration.steps.all()
+        ],
+        "progress": {"percent": 0, **migration.progress},
+        "downtime_ms": migration.downtime_ms,
+        "total_ms": migration.total_ms,
+        "transferred_bytes": migration.transferred_bytes,
+        "memory_total_bytes": migration.memory_total_bytes,
+        "ping": {"sent": 0, "lost": 0, "longest_gap_ms": None, "strip": [], **migration.ping, "address": migration.ping_address},
+        "error": migration.error,
+        "hint": migration.hint,
+        "raw_error": migration.raw_error,
+        "command": migration.command,
+        "options": migration.options,
+        "tuning": migration.tuning,
+        "preflight": migration.preflight,
+        "evidence": migration.evidence,
+        "choices": [{"name": name, "label": CHOICES[name]} for name in migration.evidence.get("choices", [])]
+        if migration.state == State.NEEDS_ATTENTION
+        else [],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def series(migration: Migration) -> list[list[int]]:
+    """The figures over time: at_ms, remaining, rate, dirty pages/s, iteration, transferred."""
+    columns = ("at_ms", "remaining_bytes", "rate_bytes", "dirty_pages_per_s", "iteration", "transferred_bytes")
+    return [list(row) for row in migration.samples.values_list(*columns)]
+
+
+def visible(user: access.AnyUser) -> QuerySet[Migration]:
+    """The migrations of which `user` may see the source or the destination."""
+    if access.may(user, access.SEE):
+        return Migration.objects.all()
+    hosts = access.hosts_for(user)
+    return Migration.objects.filter(Q(source__in=hosts) | Q(destination__in=hosts))
+
+
+def snapshot_for(user: access.AnyUser, pk: int) -> dict[str, Any] | None:
+    """The snapshot of migration `pk`, None where there is none that `user` may see."""
+    migration = visible(user).filter(pk=pk).prefetch_related("steps").first()
+    return snapshot(migration) if migration else None

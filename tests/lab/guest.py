@@ -1,0 +1,190 @@
+"""The lab's guests: start, stop, list them, and read their heartbeat."""
+
+import base64
+import gzip
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from . import guest_xml, heartbeat, network, rootfs
+from .guest_xml import GuestSpec
+from .heartbeat import Heartbeat
+from .host import LabHost, require_kvm
+from .identity import EXPORT
+from .network import KVM_HOSTS, NFS_HOST, Network
+from .process import LabError, run, wait_for
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {"share": {}, "busy": {"memory_mib": 256, "dirty_mib": 60}}
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+
+
+class Guests:
+    """The guests of one lab instance."""
+
+    def __init__(
+        self,
+        *,
+        hosts: Mapping[str, LabHost],
+        network: Network,
+        folder: Path,
+        locked: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._hosts = hosts
+        self._network = network
+        self._folder = folder
+        self._locked = locked
+
+    @property
+    def saved_capabilities(self) -> Path:
+        """What libvirt found out about QEMU, kept from run to run: asking QEMU takes seconds, under uml up to a minute."""
+        return rootfs.cache_folder() / "capabilities" / f"{rootfs.location().name}-{self._network.engine}"
+
+    def spec(self, name: str, *, address: str | None = None, **options: Any) -> GuestSpec:
+        """The guest `name` with its fixed address and MAC; `options` as in GuestSpec. Raises LabError for an odd name."""
+        if not NAME.fullmatch(name):
+            raise LabError(f"`{name}` is no name for a guest: small letters, digits and `-`, at most 31.")
+        if address is None:
+            with self._locked():
+                address = network.guest_address(self._network, name, registry=self._folder / "guests.json")
+        return GuestSpec(
+            name=name,
+            uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{self._network.tag}.kvmconsole-lab.invalid")),
+            mac=self._network.mac(f"guest/{name}"),
+            address=address,
+            prefix_length=self._network.subnet.prefixlen,
+            gateway=self._network.gateway,
+            **{**DEFAULTS.get(name, {}), **{key: value for key, value in options.items() if value is not None}},
+        )
+
+    def start(
+        self,
+        name: str,
+        *,
+        host: str = "kvm-1",
+        transient: bool = False,
+        address: str | None = None,
+        wait_s: float = 0,
+        **options: Any,
+    ) -> GuestSpec:
+        """Start guest `name` on `host`; it keeps its disk from earlier starts. `options` as in GuestSpec.
+
+        Runs already: nothing happens, wherever it runs. With `wait_s` it returns only when the guest answers ping.
+        """
+        spec = self.spec(name, address=address, **options)
+        if self.host_of(name) is None:
+            target = require_kvm(self._hosts[host])
+            self._ensure_image(target, spec)
+            definition = guest_xml.render(spec)
+            timeout_s = target.start_timeout_s * 2
+            if transient:
+                target.run(["virsh", "create", "/dev/stdin"], timeout_s, input_text=definition)
+            else:
+                target.run(["virsh", "define", "/dev/stdin"], timeout_s, input_text=definition)
+                target.run(["virsh", "start", name], timeout_s)
+            self._save_capabilities(target)
+        if wait_s:
+            wait_for(
+                lambda: answers_ping(spec.address),
+                timeout_s=wait_s,
+                what=f"guest {name} to answer ping at {spec.address}; its console is in {spec.serial_log} on its host",
+            )
+        return spec
+
+    def _ensure_image(self, host: LabHost, spec: GuestSpec) -> None:
+        if host.mounted_source() is None:
+            raise LabError(
+                f"{host.name} has not mounted the storage, so guest {spec.name} has no disk there. Run: lab up --mounted"
+            )
+        # Everything allocated beforehand: then a write of the guest changes data only, and `heartbeat` can read the file
+        # while QEMU still holds changed tables in memory.
+        script = (
+            'test -e "$1" || { mkdir -p "${1%/*}" && qemu-img create -q -f qcow2 -o preallocation=full "$1" "$2"; }'
+        )
+        host.run(["sh", "-c", script, "sh", spec.image, str(heartbeat.DISK_BYTES)], host.start_timeout_s)
+
+    def _save_capabilities(self, host: LabHost) -> None:
+        if self.saved_capabilities.exists():
+            return
+        script = (
+            'cd /var/cache/libvirt/qemu/capabilities && for file in *.xml; do echo "$file $(base64 -w0 <$file)"; done'
+        )
+        lines = host.run(["sh", "-c", script], check=False).stdout.splitlines()
+        temporary = self.saved_capabilities.with_suffix(f".{host.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for line in lines:
+            file_name, _, content = line.partition(" ")
+            (temporary / Path(file_name).name).write_bytes(base64.b64decode(content))
+        if lines and not self.saved_capabilities.exists():
+            temporary.rename(self.saved_capabilities)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    def on(self, host: LabHost) -> list[dict[str, Any]]:
+        """The domains that `host` knows: name, state, persistent. Empty where libvirtd does not answer."""
+        everything = host.run(["virsh", "-q", "list", "--all"], check=False).stdout
+        persistent = host.run(["virsh", "-q", "list", "--all", "--persistent", "--name"], check=False).stdout.split()
+        rows = [line.split(None, 2) for line in everything.splitlines() if line.strip()]
+        return [{"name": name, "state": state.strip(), "persistent": name in persistent} for _, name, state in rows]
+
+    def host_of(self, name: str) -> str | None:
+        """The host that `name` runs on (or is paused on), None if nowhere. Two hosts are an error worth an exception."""
+        active = [
+            host
+            for host in KVM_HOSTS
+            if name in self._hosts[host].run(["virsh", "list", "--name"], check=False).stdout.split()
+        ]
+        if len(active) > 1:
+            raise LabError(f"Guest {name} is active on {' and '.join(active)}.")
+        return active[0] if active else None
+
+    def status(self) -> list[dict[str, Any]]:
+        """Each guest known to any host: name, address, host it runs on, whether it answers ping."""
+        known = {domain["name"]: None for host in KVM_HOSTS for domain in self.on(self._hosts[host])}
+        rows = []
+        for name in sorted(known):
+            spec = self.spec(name)
+            runs_on = self.host_of(name)
+            answers = runs_on is not None and answers_ping(spec.address)
+            rows.append({"name": name, "address": spec.address, "host": runs_on, "answers_ping": answers})
+        return rows
+
+    def stop(self, name: str, *, timeout_s: float = 30) -> None:
+        """Shut the guest down as by its power button, and wait for it. Does not run: nothing happens."""
+        host = self.host_of(name)
+        if host is not None:
+            self._hosts[host].virsh("shutdown", name)
+            wait_for(
+                lambda: self.host_of(name) is None, timeout_s=timeout_s, what=f"guest {name} on {host} to shut down"
+            )
+
+    def destroy(self, name: str) -> None:
+        """Pull the guest's plug on every host that runs it."""
+        for host in KVM_HOSTS:
+            self._hosts[host].run(["virsh", "destroy", name], check=False)
+
+    def remove(self, name: str) -> None:
+        """Destroy the guest, undefine it everywhere, delete its disk: the next start is a first one."""
+        self.destroy(name)
+        for host in KVM_HOSTS:
+            self._hosts[host].run(["virsh", "undefine", name], check=False)
+            self._hosts[host].run(["rm", "-f", f"{guest_xml.SERIAL_LOG_FOLDER}/{name}-serial.log"])
+        self._hosts[NFS_HOST].run(["rm", "-f", f"{EXPORT}/kvm/{name}.qcow2"])
+
+    def heartbeat(self, name: str) -> Heartbeat:
+        """Read the guest's disk on the server, running or not. With cache=writeback the last half minute may be missing."""
+        script = (
+            "copy=$(mktemp) && trap 'rm -f \"$copy\"' EXIT && "
+            'qemu-img convert -U -f qcow2 -O raw "$1" "$copy" && gzip -1 <"$copy" | base64 -w0'
+        )
+        path = f"{EXPORT}/kvm/{name}.qcow2"
+        done = self._hosts[NFS_HOST].run(["bash", "-o", "pipefail", "-c", script, "bash", path], 120)
+        return heartbeat.parse(gzip.decompress(base64.b64decode(done.stdout)))
+
+
+def answers_ping(address: str) -> bool:
+    """Does `address` answer one ping within a second?"""
+    return run(["ping", "-c1", "-W1", "-q", address], timeout_s=5, check=False).returncode == 0

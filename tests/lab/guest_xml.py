@@ -1,0 +1,91 @@
+"""The definition of a lab guest."""
+
+from dataclasses import dataclass
+
+from lxml import etree
+from lxml.builder import E
+
+from .initramfs import FOLDER_ON_HOST, INITRD, KERNEL
+
+IMAGE_FOLDER = "/mnt/kvm"
+SERIAL_LOG_FOLDER = "/var/log/libvirt/qemu"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """What a guest is to be. `dirty_mib` is rewritten without end; `beat_s` 0 means no heartbeat."""
+
+    name: str
+    uuid: str
+    mac: str
+    address: str
+    prefix_length: int
+    gateway: str
+    memory_mib: int = 160
+    dirty_mib: int = 0
+    beat_s: int = 1
+    cache: str = "none"
+    vnc: bool = False
+
+    @property
+    def image(self) -> str:
+        """The path of its disk, the same on both KVM hosts."""
+        return f"{IMAGE_FOLDER}/{self.name}.qcow2"
+
+    @property
+    def serial_log(self) -> str:
+        """The file on the host that libvirt writes its console to."""
+        return f"{SERIAL_LOG_FOLDER}/{self.name}-serial.log"
+
+
+def render(spec: GuestSpec) -> str:
+    """The libvirt domain XML of `spec` (libvirt.org/formatdomain.html)."""
+    command_line = (
+        f"console=ttyS0 quiet guest={spec.name} address={spec.address}/{spec.prefix_length} gateway={spec.gateway} "
+        f"beat={spec.beat_s} dirty={spec.dirty_mib}"
+    )
+    domain = E.domain(
+        E.name(spec.name),
+        E.uuid(spec.uuid),
+        E.memory(str(spec.memory_mib), unit="MiB"),
+        E.vcpu("1"),
+        E.os(
+            E.type("hvm", arch="x86_64", machine="pc"),
+            E.kernel(f"/{FOLDER_ON_HOST}/{KERNEL}"),
+            E.initrd(f"/{FOLDER_ON_HOST}/{INITRD}"),
+            E.cmdline(command_line),
+        ),
+        E.features(E.acpi()),
+        E.on_poweroff("destroy"),
+        E.on_reboot("restart"),
+        E.on_crash("destroy"),
+        _devices(spec),
+        type="qemu",
+    )
+    return etree.tostring(domain, encoding="unicode", pretty_print=True)
+
+
+def _devices(spec: GuestSpec) -> etree._Element:
+    devices = E.devices(
+        E.disk(
+            E.driver(name="qemu", type="qcow2", cache=spec.cache),
+            E.source(file=spec.image),
+            E.target(dev="vda", bus="virtio"),
+            type="file",
+            device="disk",
+        ),
+        E.interface(
+            E.mac(address=spec.mac),
+            E.source(bridge="br0"),
+            E.model(type="virtio"),
+            E.rom(enabled="no"),
+            type="bridge",
+        ),
+        E.serial(E.log(file=spec.serial_log, append="on"), E.target(port="0"), type="pty"),
+        E.console(E.target(type="serial", port="0"), type="pty"),
+        E.memballoon(model="none"),
+    )
+    if spec.vnc:
+        devices.append(E.graphics(type="vnc", port="-1", autoport="yes", listen="0.0.0.0"))
+        devices.append(E.video(E.model(type="vga")))
+    return devices

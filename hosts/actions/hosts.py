@@ -70,6 +70,7 @@ def edit_host(*, host: Host, actor: audit.Actor, require_connection: bool = True
             setattr(host, field, getattr(edited, field))
         _store(host, groups, update_fields=editable)
     if moved:
+        reach.forget(host)
         refresh_host(host)
     return host
 
@@ -89,6 +90,7 @@ def remove_host(*, host: Host, actor: audit.Actor, reason: str = "") -> None:
             inventory.settle(set(VirtualMachine.objects.filter(pk__in=touched).values_list("pk", flat=True)))
             live.publish("hosts", hosts=[pk])
             live.publish("vms", hosts=[pk])
+        reach.forget(host)
 
 
 def refresh_host(host: Host) -> None:

@@ -14,7 +14,28 @@ class HostSerializer(serializers.ModelSerializer[Host]):
 
     class Meta:
         model = Host
-        fields = ["name", "uri", "peer_uri", "ssh", "migration_address", "groups", "maintenance", "state", "error", "hint", "last_seen", "retry_at", "hostname", "host_uuid", "libvirt_version", "hypervisor_version", "cpu_model", "cpus", "memory_mib", "memory_free_mib"]
+        fields = (
+            "name",
+            "uri",
+            "peer_uri",
+            "ssh",
+            "migration_address",
+            "groups",
+            "maintenance",
+            "state",
+            "error",
+            "hint",
+            "last_seen",
+            "retry_at",
+            "hostname",
+            "host_uuid",
+            "libvirt_version",
+            "hypervisor_version",
+            "cpu_model",
+            "cpus",
+            "memory_mib",
+            "memory_free_mib",
+        )
         read_only_fields = fields
 
 
@@ -40,7 +61,19 @@ class PoolSerializer(serializers.ModelSerializer[StoragePool]):
 
     class Meta:
         model = StoragePool
-        fields = ["name", "uuid", "kind", "active", "autostart", "target", "source", "capacity_bytes", "allocation_bytes", "available_bytes", "volumes"]
+        fields = (
+            "name",
+            "uuid",
+            "kind",
+            "active",
+            "autostart",
+            "target",
+            "source",
+            "capacity_bytes",
+            "allocation_bytes",
+            "available_bytes",
+            "volumes",
+        )
 
 
 class VolumeSerializer(serializers.ModelSerializer[Volume]):
@@ -54,7 +87,23 @@ class MountSerializer(serializers.ModelSerializer[Mount]):
 
     class Meta:
         model = Mount
-        fields = ["id", "host", "source", "target", "kind", "state", "wanted", "in_fstab", "version", "options", "size_bytes", "used_bytes", "latency_ms", "detail", "checked"]
+        fields = (
+            "id",
+            "host",
+            "source",
+            "target",
+            "kind",
+            "state",
+            "wanted",
+            "in_fstab",
+            "version",
+            "options",
+            "size_bytes",
+            "used_bytes",
+            "latency_ms",
+            "detail",
+            "checked",
+        )
         read_only_fields = fields
 
 
@@ -96,7 +145,7 @@ class VmSerializer(serializers.ModelSerializer[VirtualMachine]):
 
     class Meta:
         model = VirtualMachine
-        fields = ["uuid", "name", "state", "host", "persistent", "memory_mib", "vcpus", "address", "conflict", "placements"]
+        fields = ("uuid", "name", "state", "host", "persistent", "memory_mib", "vcpus", "address", "conflict", "placements")
 
     def get_persistent(self, vm: VirtualMachine) -> bool:
         return any(placement.persistent for placement in _where_it_is(vm))
@@ -112,7 +161,7 @@ class VmDetailSerializer(VmSerializer):
     facts = serializers.SerializerMethodField()
 
     class Meta(VmSerializer.Meta):
-        fields = [*VmSerializer.Meta.fields, "held", "facts"]
+        fields = (*VmSerializer.Meta.fields, "held", "facts")
 
     def get_held(self, vm: VirtualMachine) -> str:
         return holds.why(vm=vm)
@@ -130,7 +179,20 @@ class VmActInput(serializers.Serializer[Any]):
 class AuditSerializer(serializers.ModelSerializer[AuditEvent]):
     class Meta:
         model = AuditEvent
-        fields = ["id", "at", "username", "source", "address", "action", "target", "host_names", "reason", "outcome", "detail", "finished"]
+        fields = (
+            "id",
+            "at",
+            "username",
+            "source",
+            "address",
+            "action",
+            "target",
+            "host_names",
+            "reason",
+            "outcome",
+            "detail",
+            "finished",
+        )
 
 
 def _where_it_is(vm: VirtualMachine) -> list[Placement]:

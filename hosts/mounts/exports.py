@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
-from hosts import live, reach
+from hosts import live, reach, ssh
 from hosts.errors import CommandFailed
 from hosts.host_uri import validate_address
 from hosts.models import Export, Host
@@ -21,7 +21,7 @@ def exports(server: str, via: Host | None = None) -> list[Export]:
     """
     server = validate_address(server, field="server")
     try:
-        result = reach.run(via, showmount_argv(server), timeout_s=SHOWMOUNT_TIMEOUT_S)
+        result = _run(via, list(showmount_argv(server)))
     except CommandFailed as error:
         where = via.name if via else HERE
         raise explain_showmount(returncode=error.returncode, stderr=error.stderr, server=server, host=where) from error
@@ -37,3 +37,9 @@ def exports(server: str, via: Host | None = None) -> list[Export]:
         if changed:
             live.publish("storage")
     return list(Export.objects.filter(server=server))
+
+
+def _run(via: Host | None, argv: list[str]) -> ssh.Result:
+    if via is not None:
+        return reach.run(via, argv, timeout_s=SHOWMOUNT_TIMEOUT_S)
+    return ssh.run(None, argv, timeout_s=SHOWMOUNT_TIMEOUT_S, check=True)

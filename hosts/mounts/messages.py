@@ -60,7 +60,7 @@ _MOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
         r"for several filesystems|unknown filesystem type|No such device|mount\.nfs.*not found",
         Unsupported,
         "{host} can't mount NFS at all",
-        "Install its NFS client: apt install nfs-common",
+        "Install its NFS client (apt install nfs-common) and see that its kernel has the module: modprobe nfs",
     ),
     (
         r"must be superuser|only root|Permission denied|Operation not permitted",

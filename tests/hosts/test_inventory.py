@@ -130,7 +130,10 @@ def test_a_sync_takes_as_many_statements_for_400_guests_as_for_10(changed: bool)
         with CaptureQueriesContext(
             database,
         ) as seen:
-            say(host, *[report(uid, name=f"vm{uid}", state=paused if uid == uids[0] else VmState.RUNNING) for uid in uids])
+            say(
+                host,
+                *[report(uid, name=f"vm{uid}", state=paused if uid == uids[0] else VmState.RUNNING) for uid in uids],
+            )
         return len(seen)
 
     assert statements(10, build.host("h1")) == statements(400, build.host("h2")) <= 12

@@ -75,8 +75,8 @@ def execute(options: dict[str, Any], *, say: Callable[[str], None]) -> int:
     elif verb == "status":
         _say_status(lab.status(), as_json=options["json"], say=say)
     elif verb in ("exec", "shell"):
-        argv = lab.engine.enter(options["host"], options["argv"] or ["bash", "-l"])
-        os.execvp(argv[0], argv)
+        argv = lab.engine.enter(options["host"], options["argv"])
+        os.execvp(argv[0], argv)  # noqa: S606 - the shell of the host, in place of this process
     else:
         _guest(lab, options, say=say)
     return 0

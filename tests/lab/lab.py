@@ -15,8 +15,9 @@ from .host import LabHost
 from .netns import NetnsEngine
 from .network import HOSTS, INSTANCES, KVM_HOSTS, Network
 from .process import LabError, lock
+from .uml import UmlEngine
 
-ENGINES = {"netns": NetnsEngine}
+ENGINES: dict[str, type[NetnsEngine] | type[UmlEngine]] = {"netns": NetnsEngine, "uml": UmlEngine}
 RUN_FOLDER = Path("/run/kvmconsole-lab")
 
 

@@ -28,11 +28,13 @@ class NetnsEngine:
         return f"kvmlab-{self.network.tag}-{host}"
 
     def enter(self, host: str, argv: Sequence[str]) -> list[str]:
-        """The argument list that runs `argv` inside `host`. Raises LabError if the host is down."""
+        """The argument list that runs `argv` inside `host`; a shell if it is empty. Raises LabError if the host is down."""
         pid = self._pid(host)
         if pid is None:
             raise LabError(f"{host} of lab {self.network.tag} is down. Run: manage.py lab up")
-        return ["nsenter", f"--target={pid}", "--mount", "--uts", "--net", "--pid", "--root", "--wd", "--", *argv]
+        return ["nsenter", f"--target={pid}", "--mount", "--uts", "--net", "--pid", "--root", "--wd", "--"] + (
+            list(argv) or ["bash", "-l"]
+        )
 
     def is_up(self, host: str) -> bool:
         """Has the host booted, and does it still run?"""

@@ -41,7 +41,7 @@ ACCOUNT = (
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """The rail with the entry that this page belongs to, as far as the user's role goes; nothing for who is signed out."""
+    """The rail with the entry that this page belongs to, as far as the role goes; nothing for the signed out."""
     user = request.user
     if not user.is_authenticated:
         return {}
@@ -55,7 +55,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 
 def links(entries: tuple[Entry, ...], request: HttpRequest) -> list[Entry]:
-    """Those of `entries` that have a page and that the user may open; the one with the longest fitting path is current."""
+    """Those of `entries` that have a page the user may open; the one with the longest fitting path is current."""
     open_to_user = [entry for entry in entries if not entry.permission or access.may(request.user, entry.permission)]
     found = [(entry, url) for entry in open_to_user if (url := url_of(entry.name))]
     fitting = [url for _, url in found if request.path == url or (url != "/" and request.path.startswith(url))]

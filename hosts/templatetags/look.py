@@ -1,0 +1,156 @@
+"""How a state looks: its word, its icon and its tone, never colour alone. And the few tags that many pages share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.forms import BoundField
+from django.template import Context, Library
+from django.utils.safestring import SafeString
+
+register = Library()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A state's word, its icon (a name in the sprite) and its tone (a `tone-…` class of parts.css)."""
+
+    word: str
+    icon: str
+    tone: str
+
+
+NOT_KNOWN = Look("unknown", "help-circle", "unknown")
+
+LOOKS: dict[str, dict[str, Look]] = {
+    "vm": {
+        "running": Look("running", "player-play", "ok"),
+        "idle": Look("idle", "player-play", "ok"),
+        "paused": Look("paused", "player-pause", "paused"),
+        "in shutdown": Look("shutting down", "loader-2", "busy"),
+        "shut off": Look("shut off", "power", "off"),
+        "crashed": Look("crashed", "alert-circle", "error"),
+        "pmsuspended": Look("suspended", "moon", "paused"),
+        "unknown": NOT_KNOWN,
+        "migrating": Look("migrating", "arrows-right-left", "busy"),
+        "stale": Look("stale copy", "ghost", "warning"),
+        "absent": Look("no longer there", "circle-dashed", "unknown"),
+    },
+    "host": {
+        "new": Look("not connected yet", "circle-dashed", "unknown"),
+        "online": Look("online", "circle-check", "ok"),
+        "unreachable": Look("unreachable", "plug-connected-x", "error"),
+        "maintenance": Look("maintenance", "tool", "warning"),
+        "unknown": NOT_KNOWN,
+    },
+    "mount": {
+        "healthy": Look("healthy", "circle-check", "ok"),
+        "stale": Look("not answering", "hourglass", "error"),
+        "not mounted": Look("not mounted", "unlink", "off"),
+        "missing": Look("missing", "alert-triangle", "warning"),
+        "other source": Look("other source", "alert-circle", "error"),
+        "unknown": NOT_KNOWN,
+    },
+    "pool": {
+        "active": Look("active", "circle-check", "ok"),
+        "inactive": Look("inactive", "power", "off"),
+    },
+    "migration": {
+        "queued": Look("queued", "hourglass", "off"),
+        "checking": Look("checking", "list-check", "busy"),
+        "copying": Look("copying", "arrows-right-left", "busy"),
+        "switching": Look("switching over", "bolt", "busy"),
+        "verifying": Look("verifying", "shield-check", "busy"),
+        "defining": Look("defining", "file-code", "busy"),
+        "completed": Look("completed", "circle-check", "ok"),
+        "cancelled": Look("cancelled", "ban", "off"),
+        "failed": Look("failed", "circle-x", "error"),
+        "needs_attention": Look("needs attention", "alert-triangle", "warning"),
+    },
+    "step": {
+        "pending": Look("waiting", "circle-dashed", "off"),
+        "running": Look("under way", "loader-2", "busy"),
+        "done": Look("done", "check", "ok"),
+        "warning": Look("done, with a warning", "alert-triangle", "warning"),
+        "failed": Look("failed", "x", "error"),
+        "skipped": Look("skipped", "player-track-next", "off"),
+    },
+    "check": {
+        "ok": Look("passed", "circle-check", "ok"),
+        "warning": Look("warning", "alert-triangle", "warning"),
+        "blocker": Look("blocks", "ban", "error"),
+    },
+    "outcome": {
+        "pending": Look("under way", "loader-2", "busy"),
+        "succeeded": Look("succeeded", "circle-check", "ok"),
+        "failed": Look("failed", "circle-x", "error"),
+        "refused": Look("refused", "ban", "warning"),
+        "cancelled": Look("cancelled", "ban", "off"),
+    },
+}
+"""The look of every state, by the kind of thing that has it. A state that stands here not is shown as its own word."""
+
+MESSAGE_TONES = {"debug": "info", "info": "info", "success": "ok", "warning": "warning", "error": "error"}
+
+
+def look_of(state: object, kind: str) -> Look:
+    """The look of `state` of a `kind`; an unlisted state keeps its own word, so that nothing unknown looks fine."""
+    name = str(state or "unknown")
+    return LOOKS[kind].get(name, Look(name.replace("_", " "), NOT_KNOWN.icon, NOT_KNOWN.tone))
+
+
+@register.inclusion_tag("components/_badge.html")
+def badge(state: object, kind: str, word: str = "") -> dict[str, str]:
+    """The badge of `state`; `word` replaces the usual one, where a page knows better."""
+    look = look_of(state, kind)
+    return {"word": word or look.word, "icon": look.icon, "tone": look.tone}
+
+
+@register.filter
+def tone(state: object, kind: str) -> str:
+    """The tone of `state` alone: `{{ step.state|tone:"step" }}`."""
+    return look_of(state, kind).tone
+
+
+@register.filter
+def glyph(state: object, kind: str) -> str:
+    """The icon's name of `state` alone."""
+    return look_of(state, kind).icon
+
+
+@register.filter
+def word(state: object, kind: str) -> str:
+    """The word of `state` alone."""
+    return look_of(state, kind).word
+
+
+@register.filter
+def message_tone(level: str) -> str:
+    """The tone of a message of Django's messages framework."""
+    return MESSAGE_TONES.get(level, "info")
+
+
+CONTROL_CLASSES = {"checkbox": "form-check-input", "select": "form-select", "selectmultiple": "form-select"}
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """The input of a form field, with the class that its kind needs and the mark of an error."""
+    classes = [field.field.widget.attrs.get("class", ""), CONTROL_CLASSES.get(field.widget_type, "form-control")]
+    if field.errors:
+        classes.append("is-invalid")
+    return field.as_widget(attrs={"class": " ".join(filter(None, classes))})
+
+
+@register.inclusion_tag("components/_icon.html")
+def icon(name: str, label: str = "") -> dict[str, str]:
+    """An icon of the sprite; without a `label` it is decoration and hidden from screen readers."""
+    return {"name": name, "label": label}
+
+
+@register.inclusion_tag("components/_sort.html", takes_context=True)
+def sort_header(context: Context, key: str, label: str, css: str = "") -> dict[str, Any]:
+    """A `<th>` whose link sorts the list by `key` (query parameter `sort`, `-key` for the other way round)."""
+    current = context["request"].GET.get("sort", context.get("default_sort", ""))
+    direction = {key: "ascending", f"-{key}": "descending"}.get(current, "none")
+    wanted = f"-{key}" if direction == "ascending" else key
+    return {"request": context["request"], "wanted": wanted, "label": label, "direction": direction, "css": css}

@@ -1,0 +1,54 @@
+// One socket per page. The ws extension of htmx connects, reconnects and swaps fragments by id; this adds what it lacks:
+// the banner, `live:open` (the live part reads itself again) and `live:<topic>` for a message that is only a signal.
+const body = document.body;
+const socket = document.getElementById("live");
+const announcer = document.getElementById("announcer");
+const GONE_AWAY = [1000, 1001]; // a server that was stopped tidily; the extension reconnects on the other codes by itself
+const SIGNED_OUT = 4401;
+const PER_TOPIC_MS = 1000;
+const waiting = new Map();
+let attempts = 0;
+
+const pause = () => Math.min(500 * 2 ** attempts++, 8000) * (0.5 + Math.random() / 2);
+htmx.config.wsReconnectDelay = pause;
+
+// At once for the first signal of a topic, then at most one per second, and never without the last.
+function tell(topic) {
+  if (waiting.has(topic)) {
+    waiting.set(topic, true);
+    return;
+  }
+  waiting.set(topic, false);
+  htmx.trigger(body, `live:${topic}`);
+  setTimeout(() => {
+    const again = waiting.get(topic);
+    waiting.delete(topic);
+    if (again) tell(topic);
+  }, PER_TOPIC_MS);
+}
+
+body.addEventListener("htmx:wsOpen", () => {
+  attempts = 0;
+  body.dataset.live = "open";
+  htmx.trigger(body, "live:open");
+});
+
+body.addEventListener("htmx:wsClose", ({ detail }) => {
+  const { code } = detail.event;
+  body.dataset.live = code === SIGNED_OUT ? "signed-out" : "closed";
+  if (GONE_AWAY.includes(code)) setTimeout(() => detail.socketWrapper.reconnect(), pause());
+});
+
+body.addEventListener("htmx:wsAfterMessage", () => {
+  const signal = document.getElementById("live-signal");
+  if (signal?.dataset.topic) {
+    tell(signal.dataset.topic);
+    delete signal.dataset.topic;
+  }
+  // Spoken when the state changes, not at every figure: the node stays, only its text changes.
+  const said = document.querySelector("[data-announce]")?.dataset.announce;
+  if (said && announcer.textContent !== said) announcer.textContent = said;
+});
+
+// A page that comes back from the browser's cache has a dead socket and old figures.
+addEventListener("pageshow", (event) => { if (event.persisted && socket) location.reload(); });

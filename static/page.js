@@ -1,0 +1,92 @@
+// Small things of every page: toasts, times in the reader's zone, copy buttons, errors of htmx requests.
+const body = document.body;
+const stack = document.getElementById("toasts");
+const pattern = document.getElementById("toast-pattern");
+const SHOWN_MS = 8000;
+
+function toast({ title, text = "", tone = "error" }) {
+  const same = [...stack.children].find((one) => one.dataset.text === title + text);
+  same?.remove();
+  const card = pattern.content.cloneNode(true).firstElementChild;
+  card.dataset.tone = tone;
+  card.dataset.text = title + text;
+  card.querySelector(".toast-title").textContent = title;
+  card.querySelector(".toast-text").textContent = text;
+  stack.append(card);
+  fade(card);
+}
+
+// Good news goes by itself; a warning or an error stays until it is closed.
+function fade(card) {
+  if (["ok", "info"].includes(card.dataset.tone)) setTimeout(() => card.remove(), SHOWN_MS);
+}
+
+const shortTime = new Intl.DateTimeFormat(undefined, {
+  day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const exactTime = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+function localTimes() {
+  for (const element of document.querySelectorAll("time[data-local]:not([data-shown])")) {
+    const at = new Date(element.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    element.textContent = shortTime.format(at);
+    element.title = `${exactTime.format(at)} (${element.dateTime})`;
+    element.dataset.shown = "";
+  }
+}
+
+async function copy(button) {
+  const text = document.getElementById(button.dataset.copy).textContent.trim();
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // no clipboard outside https and localhost: the old way works there
+    const area = Object.assign(document.createElement("textarea"), { value: text });
+    body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.dataset.copied = "";
+  document.getElementById("announcer").textContent = "Copied.";
+  setTimeout(() => delete button.dataset.copied, 2000);
+}
+
+// The server's own words where it sent some (components/_error.html), else what the status means.
+function explain({ xhr }) {
+  const answer = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
+  const part = (name) => answer.querySelector(`[data-error] .error-${name}`)?.textContent.trim() ?? "";
+  if (part("title")) return { title: part("title"), text: `${part("message")} ${part("hint")}`.trim() };
+  if (xhr.status === 403) return { title: "Not allowed", text: "Your role does not allow this, or the page is too old: reload it." };
+  return { title: `The console answered ${xhr.status}`, text: "Reload the page; if it stays, look at the console's log." };
+}
+
+body.addEventListener("htmx:responseError", ({ detail }) => toast(explain(detail)));
+body.addEventListener("htmx:sendError", () => toast({ title: "The console does not answer", text: "Nothing was sent. Try again in a moment." }));
+body.addEventListener("htmx:timeout", () => toast({ title: "The console took too long", text: "Look at the page again before you repeat it." }));
+body.addEventListener("toast", ({ detail }) => toast(detail)); // from the HX-Trigger header: {"toast": {"title", "text", "tone"}}
+
+// A session that ended answers a part's request with the login page, which must not be swapped into the page.
+body.addEventListener("htmx:beforeSwap", (event) => {
+  const answered = event.detail.xhr.responseURL;
+  if (answered && new URL(answered).pathname === body.dataset.loginUrl) {
+    event.preventDefault();
+    location.reload();
+  }
+});
+
+addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy], [data-dismiss]");
+  if (button?.dataset.copy) copy(button);
+  else if (button) button.closest(".toast-card")?.remove();
+});
+
+// A re-read of the live part keeps what the reader has ticked and opened since.
+if (globalThis.Idiomorph) {
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !((name === "checked" && node.matches("[data-keep]")) || (name === "open" && node.matches("details")));
+}
+
+for (const card of stack.children) fade(card);
+localTimes();
+new MutationObserver(localTimes).observe(body, { childList: true, subtree: true, characterData: true });

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
 from hosts import access, inventory
@@ -67,6 +67,8 @@ def user(name: str = "alice", *, role: str | None = None, scope: HostGroup | Non
     """A user who can sign in with PASSWORD, in a role on all hosts or on one group."""
     row = User.objects.create_user(name, password=PASSWORD)
     if role:
-        Group.objects.get_or_create(name=role)
+        group, _ = Group.objects.get_or_create(name=role)
+        names = [permission.split(".")[1] for permission in access.ROLES[role]]
+        group.permissions.set(Permission.objects.filter(content_type__app_label="hosts", codename__in=names))
         access.give_role(user=row, role=role, scope=scope)
     return row

@@ -7,7 +7,8 @@ only to write the answer.
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from hosts import holds
@@ -18,7 +19,7 @@ from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
 from hosts.inventory.summary import MIGRATION_REASON, running_copies
 from hosts.libvirt_client.connection import Connection
-from hosts.models import Host, Mount, MountState, VirtualMachine, VmState
+from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmState
 from hosts.models.inventory import ACTIVE_STATES
 
 __all__ = [
@@ -92,9 +93,9 @@ def known_vms(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
 
 def with_running_copies(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
     """With `running_copies`, on how many hosts the guest itself is active. Two mean two writers on one disk."""
-    waiting = Q(placements__state=VmState.PAUSED, placements__reason=MIGRATION_REASON)
-    active = Q(placements__present=True, placements__state__in=ACTIVE_STATES) & ~waiting
-    return vms.annotate(running_copies=Count("placements", filter=active, distinct=True))
+    active = Placement.objects.filter(vm=OuterRef("pk"), present=True, state__in=ACTIVE_STATES)
+    running = active.exclude(state=VmState.PAUSED, reason=MIGRATION_REASON).order_by().values("vm")
+    return vms.annotate(running_copies=Coalesce(Subquery(running.annotate(count=Count("pk")).values("count")), 0))
 
 
 def in_conflict(vm: VirtualMachine) -> bool:

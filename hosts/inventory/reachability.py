@@ -10,7 +10,16 @@ from hosts.inventory.placements import settle_host
 from hosts.libvirt_client.connection import HostInfo
 from hosts.models import Host, HostState
 
-INFO_FIELDS = ["hostname", "host_uuid", "libvirt_version", "hypervisor_version", "cpu_model", "cpus", "memory_mib", "memory_free_mib"]
+INFO_FIELDS = [
+    "hostname",
+    "host_uuid",
+    "libvirt_version",
+    "hypervisor_version",
+    "cpu_model",
+    "cpus",
+    "memory_mib",
+    "memory_free_mib",
+]
 
 
 def mark_online(*, host: Host, info: HostInfo) -> None:

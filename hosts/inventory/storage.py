@@ -10,7 +10,17 @@ from hosts.libvirt_client.pool import Pool
 from hosts.libvirt_client.pool import Volume as ListedVolume
 from hosts.models import Host, StoragePool, Volume
 
-POOL_FIELDS = ["uuid", "kind", "active", "autostart", "target", "source", "capacity_bytes", "allocation_bytes", "available_bytes"]
+POOL_FIELDS = [
+    "uuid",
+    "kind",
+    "active",
+    "autostart",
+    "target",
+    "source",
+    "capacity_bytes",
+    "allocation_bytes",
+    "available_bytes",
+]
 VOLUME_FIELDS = ["path", "format", "capacity_bytes", "allocation_bytes"]
 
 

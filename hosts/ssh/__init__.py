@@ -1,0 +1,10 @@
+"""OpenSSH's own programs, run with argument lists: the console's key, the host keys that it trusts, commands on hosts.
+
+`reach.py` and others use this package; nobody else starts ssh.
+"""
+
+from hosts.ssh.command import Result, SshTarget, run
+from hosts.ssh.host_keys import HostKey, KeyState, scan_host_key
+from hosts.ssh.keyring import SshKeyring
+
+__all__ = ["HostKey", "KeyState", "Result", "SshKeyring", "SshTarget", "run", "scan_host_key"]

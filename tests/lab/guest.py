@@ -19,6 +19,7 @@ from .network import KVM_HOSTS, NFS_HOST, Network
 from .process import LabError, run, wait_for
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"share": {}, "busy": {"memory_mib": 256, "dirty_mib": 60}}
+LIST_ROW = re.compile(r"\s*\S+\s+(.+?)\s{2,}(\S.*?)\s*")  # id, name, state, as `virsh -q list` prints them
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
@@ -37,19 +38,19 @@ class Guests:
         self._network = network
         self._folder = folder
         self._locked = locked
+        self._registry = folder / "guests.json"
 
     @property
     def saved_capabilities(self) -> Path:
-        """What libvirt found out about QEMU, kept from run to run: asking QEMU takes seconds, under uml up to a minute."""
+        """What libvirt found out about QEMU, kept from run to run: asking takes seconds, under uml up to a minute."""
         return rootfs.cache_folder() / "capabilities" / f"{rootfs.location().name}-{self._network.engine}"
 
     def spec(self, name: str, *, address: str | None = None, **options: Any) -> GuestSpec:
-        """The guest `name` with its fixed address and MAC; `options` as in GuestSpec. Raises LabError for an odd name."""
+        """The guest `name` with its fixed address and MAC; `options` as in GuestSpec. LabError for an odd name."""
         if not NAME.fullmatch(name):
             raise LabError(f"`{name}` is no name for a guest: small letters, digits and `-`, at most 31.")
-        if address is None:
-            with self._locked():
-                address = network.guest_address(self._network, name, registry=self._folder / "guests.json")
+        with self._locked():
+            address = network.guest_address(self._network, name, wanted=address, registry=self._registry)
         return GuestSpec(
             name=name,
             uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{self._network.tag}.kvmconsole-lab.invalid")),
@@ -97,10 +98,10 @@ class Guests:
     def _ensure_image(self, host: LabHost, spec: GuestSpec) -> None:
         if host.mounted_source() is None:
             raise LabError(
-                f"{host.name} has not mounted the storage, so guest {spec.name} has no disk there. Run: lab up --mounted"
+                f"{host.name} has not mounted the storage, so guest {spec.name} has no disk. Run: lab up --mounted"
             )
-        # Everything allocated beforehand: then a write of the guest changes data only, and `heartbeat` can read the file
-        # while QEMU still holds changed tables in memory.
+        # Everything allocated beforehand: then a write of the guest changes data only, and `heartbeat` reads a whole
+        # disk although QEMU keeps changed tables in memory.
         script = (
             'test -e "$1" || { mkdir -p "${1%/*}" && qemu-img create -q -f qcow2 -o preallocation=full "$1" "$2"; }'
         )
@@ -126,30 +127,35 @@ class Guests:
     def on(self, host: LabHost) -> list[dict[str, Any]]:
         """The domains that `host` knows: name, state, persistent. Empty where libvirtd does not answer."""
         everything = host.run(["virsh", "-q", "list", "--all"], check=False).stdout
-        persistent = host.run(["virsh", "-q", "list", "--all", "--persistent", "--name"], check=False).stdout.split()
-        rows = [line.split(None, 2) for line in everything.splitlines() if line.strip()]
-        return [{"name": name, "state": state.strip(), "persistent": name in persistent} for _, name, state in rows]
+        persistent = host.run(
+            ["virsh", "-q", "list", "--all", "--persistent", "--name"], check=False
+        ).stdout.splitlines()
+        rows = [match for line in everything.splitlines() if (match := LIST_ROW.fullmatch(line))]
+        return [{"name": row[1], "state": row[2], "persistent": row[1] in persistent} for row in rows]
 
     def host_of(self, name: str) -> str | None:
-        """The host that `name` runs on (or is paused on), None if nowhere. Two hosts are an error worth an exception."""
-        active = [
-            host
-            for host in KVM_HOSTS
-            if name in self._hosts[host].run(["virsh", "list", "--name"], check=False).stdout.split()
-        ]
-        if len(active) > 1:
-            raise LabError(f"Guest {name} is active on {' and '.join(active)}.")
-        return active[0] if active else None
+        """The host that `name` runs on, or is paused on if it runs nowhere; None if it is active on no host.
+
+        In a migration the destination has a paused one: the one that runs counts. Raises LabError if two run.
+        """
+        running = self._hosts_with(name, "--state-running")
+        if len(running) > 1:
+            raise LabError(f"Guest {name} runs on {' and '.join(running)} at the same time.")
+        return next(iter(running or self._hosts_with(name, "--state-paused")), None)
+
+    def _hosts_with(self, name: str, state: str) -> list[str]:
+        argv = ["virsh", "list", "--name", state]
+        return [host for host in KVM_HOSTS if name in self._hosts[host].run(argv, check=False).stdout.splitlines()]
 
     def status(self) -> list[dict[str, Any]]:
-        """Each guest known to any host: name, address, host it runs on, whether it answers ping."""
-        known = {domain["name"]: None for host in KVM_HOSTS for domain in self.on(self._hosts[host])}
+        """Each guest known to any host: name, address (if from the lab), host it runs on, whether it answers ping."""
+        addresses = network.registered_guests(self._network, registry=self._registry)
+        known = {domain["name"] for host in KVM_HOSTS for domain in self.on(self._hosts[host])}
         rows = []
         for name in sorted(known):
-            spec = self.spec(name)
-            runs_on = self.host_of(name)
-            answers = runs_on is not None and answers_ping(spec.address)
-            rows.append({"name": name, "address": spec.address, "host": runs_on, "answers_ping": answers})
+            address, runs_on = addresses.get(name), self.host_of(name)
+            answers = address is not None and runs_on is not None and answers_ping(address)
+            rows.append({"name": name, "address": address, "host": runs_on, "answers_ping": answers})
         return rows
 
     def stop(self, name: str, *, timeout_s: float = 30) -> None:
@@ -173,9 +179,11 @@ class Guests:
             self._hosts[host].run(["virsh", "undefine", name], check=False)
             self._hosts[host].run(["rm", "-f", f"{guest_xml.SERIAL_LOG_FOLDER}/{name}-serial.log"])
         self._hosts[NFS_HOST].run(["rm", "-f", f"{EXPORT}/kvm/{name}.qcow2"])
+        with self._locked():
+            network.forget_guest(self._network, name, registry=self._registry)
 
     def heartbeat(self, name: str) -> Heartbeat:
-        """Read the guest's disk on the server, running or not. With cache=writeback the last half minute may be missing."""
+        """Read the guest's disk on the server, running or not. cache=writeback may hold the last half minute back."""
         script = (
             "copy=$(mktemp) && trap 'rm -f \"$copy\"' EXIT && "
             'qemu-img convert -U -f qcow2 -O raw "$1" "$copy" && gzip -1 <"$copy" | base64 -w0'
@@ -183,6 +191,18 @@ class Guests:
         path = f"{EXPORT}/kvm/{name}.qcow2"
         done = self._hosts[NFS_HOST].run(["bash", "-o", "pipefail", "-c", script, "bash", path], 120)
         return heartbeat.parse(gzip.decompress(base64.b64decode(done.stdout)))
+
+    def wait_for_beats(self, name: str, *, count: int = 3, timeout_s: float = 60) -> Heartbeat:
+        """Wait until the guest has written `count` more beats than it has now; returns what the disk then proves."""
+        begun = self.heartbeat(name)
+        latest = [begun]
+
+        def enough() -> bool:
+            latest[0] = self.heartbeat(name)
+            return latest[0].last >= begun.last + count or latest[0].boot_ids != begun.boot_ids
+
+        wait_for(enough, timeout_s=timeout_s, what=f"guest {name} to write {count} beats after {begun}", interval_s=0.5)
+        return latest[0]
 
 
 def answers_ping(address: str) -> bool:

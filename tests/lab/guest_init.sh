@@ -22,7 +22,11 @@ ip link set lo up
 if [ -n "$address" ]; then
   ip address add "$address" dev eth0
   ip link set eth0 up
-  [ -z "$gateway" ] || ip route add default via "$gateway"
+  if [ -n "$gateway" ]; then
+    ip route add default via "$gateway"
+    # Its question for the gateway's MAC tells the machine ours: an earlier guest may have had this address.
+    ping -c 1 -W 1 "$gateway" >/dev/null 2>&1 &
+  fi
 fi
 boot_id=$(cat /proc/sys/kernel/random/boot_id)
 

@@ -1,14 +1,15 @@
 """What a guest's disk proves about its life: how often it booted, and that no write was lost and no second copy ran.
 
 The disk, in sectors of 512 bytes, each one line of text, written by guest_init.sh with O_DIRECT:
-    0 to 62       `boot ID`, one for each boot ever, in order. A guest started twice therefore has two lines here, whether the
-                  second start came after the first or beside it.
-    63            `conflict ID COUNTER UPTIME`: a guest found its own next counter already written, so a second copy of the very
-                  same boot (one on each host, as after a migration gone wrong) was running.
+    0 to 62       `boot ID`, one for each boot ever, in order. A guest started twice therefore has two lines here,
+                  whether the second start came after the first or beside it.
+    63            `conflict ID COUNTER UPTIME`: a guest found its own next counter already written, so a second copy
+                  of the very same boot (one on each host, as after a migration gone wrong) was running.
     64 to 4159    a ring: `beat ID COUNTER UPTIME` at 64 + COUNTER % 4096; the counter starts at 1 with each boot.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 SECTOR_BYTES = 512
 BOOT_SECTORS = 63
@@ -67,6 +68,6 @@ def parse(disk: bytes) -> Heartbeat:
         first=counters[0] if counters else 0,
         last=last,
         missing=tuple(counter for counter in expected if counter not in beats),
-        longest_gap_s=max((beats[b] - beats[a] for a, b in zip(counters, counters[1:], strict=False)), default=0.0),
+        longest_gap_s=max((beats[b] - beats[a] for a, b in pairwise(counters)), default=0.0),
         conflict=conflict or None,
     )

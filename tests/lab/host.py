@@ -41,7 +41,7 @@ class LabHost:
     def run(
         self, argv: Sequence[str], timeout_s: float = 60, *, input_text: str | None = None, check: bool = True
     ) -> Result:
-        """Run `argv` as root on the host. Raises LabError when it ends with another status than 0, unless `check=False`."""
+        """Run `argv` as root on the host. LabError when it ends with another status than 0, unless `check=False`."""
         return run(self.enter(self.name, argv), timeout_s=timeout_s, input_text=input_text, check=check)
 
     def virsh(self, *args: str, timeout_s: float = 120) -> str:
@@ -54,9 +54,10 @@ class LabHost:
         return self.run(["virsh", "-q", "version"], 60, check=False).returncode == 0
 
     def start_libvirtd(self) -> None:
-        """Start libvirtd as systemd would after its end: it finds its running guests again. Runs already: nothing happens."""
+        """Start libvirtd as systemd would after its end: it finds its running guests again. Idempotent."""
         script = (
-            f'kill -0 "$(cat {LIBVIRTD_PID})" 2>/dev/null || exec libvirtd --daemon --listen --pid-file {LIBVIRTD_PID}'
+            f'grep -qx libvirtd "/proc/$(cat {LIBVIRTD_PID})/comm" 2>/dev/null || '
+            f"exec libvirtd --daemon --listen --pid-file {LIBVIRTD_PID}"
         )
         self.run(["sh", "-c", script], self.start_timeout_s)
         wait_for(
@@ -91,12 +92,24 @@ class LabHost:
         self.run(["tc", "qdisc", "delete", "dev", "eth0", "root"], check=False)
 
     def cut(self, peer: str) -> None:
-        """Let all packets between this host and `peer` vanish; `machine` is the machine the lab (and the console) runs on."""
+        """Let all packets between this host and `peer` vanish; `machine` is where the lab and the console run."""
         faults.cut(self.network, self.name, peer, root=self.root)
 
     def heal(self) -> None:
         """Take back every cut of the instance, this host's and the others'."""
         faults.heal(self.network, root=self.root)
+
+    def fill_disk(self) -> None:
+        """Fill the storage to the last byte, on host `nfs` of engine uml. `free_disk` gives the space back."""
+        if self.name != NFS_HOST or self.network.engine != "uml":
+            raise LabError(
+                "Only the host nfs of engine uml has a storage that may be filled; netns uses this machine's disk."
+            )
+        self.run(["sh", "-c", 'dd if=/dev/zero of="$1/fill" bs=1M 2>/dev/null; sync', "sh", EXPORT], 300)
+
+    def free_disk(self) -> None:
+        """Undo `fill_disk`."""
+        self.run(["rm", "-f", f"{EXPORT}/fill"])
 
     def mounted_source(self) -> str | None:
         """What is mounted at /mnt, in findmnt's words; None if nothing is."""
@@ -110,7 +123,7 @@ class LabHost:
         return [row for row in rows if row["target"] == MOUNT_TARGET or row["target"].startswith(f"{MOUNT_TARGET}/")]
 
     def mount_share(self) -> None:
-        """Mount the storage at /mnt: by NFS from host `nfs` (uml), as a bind mount of its folder (netns). Idempotent."""
+        """Mount the storage at /mnt: by NFS from `nfs` (uml), as a bind mount of its folder (netns). Idempotent."""
         if self.mounted_source() is not None:
             return
         if self.network.engine == "uml":

@@ -1,4 +1,4 @@
-"""Who each lab host is: its name, keys, ids and settings, as a tree of files that is laid over the common root at boot."""
+"""Who each lab host is: its name, keys, ids and settings, as a tree of files laid over the common root at boot."""
 
 import shutil
 import uuid
@@ -55,7 +55,7 @@ def known_hosts(network: Network) -> Path:
 
 
 def ensure_keys(network: Network) -> None:
-    """Make the key pairs where missing: `client` for the console, `hosts` for host to host, and one host key for each."""
+    """Make the key pairs where missing: `client` for the console, `hosts` for host to host, and each host's own."""
     folder = keys_folder(network)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("client", "hosts", *HOSTS):

@@ -8,9 +8,18 @@ from pathlib import Path
 
 # In this order each finds the symbols it needs.
 MODULES = (
-    "virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net virtio_blk "
-    "button evdev"
-).split()
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "failover",
+    "net_failover",
+    "virtio_net",
+    "virtio_blk",
+    "button",
+    "evdev",
+)
 INIT = Path(__file__).with_name("guest_init.sh")
 FOLDER_ON_HOST = "var/lib/libvirt/boot"
 KERNEL, INITRD = "lab-vmlinuz", "lab-initrd.gz"

@@ -26,7 +26,7 @@ def _silent(_: str) -> None:
 
 
 class Lab:
-    """One instance of the lab. Making the object does nothing; `up` and `down` do, and both may be called at any time."""
+    """One instance of the lab. Making the object does nothing; `up` and `down` may be called at any time."""
 
     def __init__(self, *, engine: str = "netns", instance: int = 0, say: Callable[[str], None] = _silent) -> None:
         if engine not in ENGINES:
@@ -69,7 +69,7 @@ class Lab:
         return lock(rootfs.cache_folder() / "locks" / self.network.tag, timeout_s=600, what=f"lab {self.network.tag}")
 
     def up(self, *, mounted: bool = True) -> None:
-        """Bring up what is not up: hosts, network, libvirtd, and with `mounted` the storage at /mnt of both KVM hosts."""
+        """Bring up what is not up: hosts, network, libvirtd; with `mounted` the storage at /mnt of the KVM hosts."""
         machine.check(engine=self.network.engine)
         rootfs.ensure(say=self._say)
         with self.locked():
@@ -77,6 +77,7 @@ class Lab:
             identity.ensure_keys(self.network)
             net.ensure_bridge(self.network)
             if missing:
+                machine.check_memory(engine=self.network.engine)
                 self._say(f"booting {', '.join(missing)} ({self.network.engine}, {self.network.subnet})")
                 self._boot(missing)
             with ThreadPoolExecutor() as pool:
@@ -113,8 +114,8 @@ class Lab:
             self._say(f"{name}: libvirtd answers")
 
     def down(self) -> None:
-        """Take everything away: processes, namespaces, interfaces, mounts, folders. The root file system and keys stay."""
-        machine.check(engine="netns")
+        """Take everything away: processes, namespaces, interfaces, mounts, folders. The cache folder stays."""
+        machine.require_root()
         with self.locked():
             self.engine.sweep()
             if self.root.exists():
@@ -124,6 +125,11 @@ class Lab:
             if RUN_FOLDER.exists() and not any(RUN_FOLDER.iterdir()):
                 RUN_FOLDER.rmdir()
         self._say(f"down: lab {self.network.tag}")
+
+    def crash(self, host: str) -> None:
+        """Let a host lose power: all its processes end at once, its own disk is lost. `up` boots it again."""
+        with self.locked():
+            self.engine.stop(self.host(host).name)
 
     def status(self) -> dict[str, Any]:
         """The lab as JSON: engine, instance, network, key, known_hosts, run_folder, hosts, guests."""

@@ -17,11 +17,16 @@ PROGRAMS = {  # program: Debian package
 NEEDED_MIB = {"netns": 1024, "uml": 5120}
 
 
+def require_root() -> None:
+    """Raise LabError unless this process may make interfaces and namespaces."""
+    if os.geteuid() != 0:
+        raise LabError("The lab needs root: run it by sudo.")
+
+
 def check(*, engine: str) -> None:
     """Raise LabError that names everything this machine lacks for `engine`."""
+    require_root()
     lacks: list[str] = []
-    if os.geteuid() != 0:
-        lacks.append("it needs root: run it by sudo")
     lacks += [
         f"`{name}` is missing: apt-get install {package}"
         for name, package in PROGRAMS.items()
@@ -31,11 +36,15 @@ def check(*, engine: str) -> None:
         lacks.append("/dev/net/tun is missing: modprobe tun (in a container: pass the device in)")
     if engine == "netns" and not lacks and not _knows_file_system("overlay"):
         lacks.append("the kernel has no overlay file system: modprobe overlay")
-    available = available_mib()
-    if available < NEEDED_MIB[engine]:
-        lacks.append(f"{available} MiB of memory are free, engine {engine} needs {NEEDED_MIB[engine]} MiB")
     if lacks:
         raise LabError("The lab can't run on this machine:\n" + "\n".join(f"  - {lack}" for lack in lacks))
+
+
+def check_memory(*, engine: str) -> None:
+    """Raise LabError if the hosts of `engine` would not fit into the free memory."""
+    available = available_mib()
+    if available < NEEDED_MIB[engine]:
+        raise LabError(f"{available} MiB of memory are free; engine {engine} needs {NEEDED_MIB[engine]} MiB.")
 
 
 def available_mib() -> int:

@@ -1,4 +1,4 @@
-"""Engine netns: a host is a set of namespaces on this machine's kernel. Up in seconds; the storage is a bind mount, not NFS."""
+"""Engine netns: a host is a set of namespaces on this machine's kernel. Fast; the storage is a bind mount, not NFS."""
 
 import subprocess
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class NetnsEngine:
         return f"kvmlab-{self.network.tag}-{host}"
 
     def enter(self, host: str, argv: Sequence[str]) -> list[str]:
-        """The argument list that runs `argv` inside `host`; a shell if it is empty. Raises LabError if the host is down."""
+        """The argument list that runs `argv` inside `host`, or a shell if it is empty. LabError if the host is down."""
         pid = self._pid(host)
         if pid is None:
             raise LabError(f"{host} of lab {self.network.tag} is down. Run: manage.py lab up")

@@ -53,6 +53,11 @@ mkdir -p /run/sshd /run/lock
 /usr/sbin/sshd
 if [[ $name == nfs ]]; then
   mount --bind /lab/share /home/image
+  # Without nfsd in the kernel nobody can mount it, but `showmount -e` asks only mountd, and that answers all the same.
+  mkdir -p /run/rpcbind
+  rpcbind -w
+  exportfs -a
+  rpc.mountd
 fi
 : >/run/lab-ready
 # PID 1 must reap orphans at once, or libvirt waits 40 s for each of QEMU's probes; bash does while it waits.

@@ -1,7 +1,7 @@
 """The lab's network on this machine: addresses, names, the bridge, and cuts between its ports.
 
-Instance i of engine netns has the /27 number 2i of 198.51.100.0/24 (TEST-NET-2, RFC 5737, so nobody's LAN), of engine uml
-number 2i+1. In each: .1 this machine (the bridge), .2 nfs, .3 kvm-1, .4 kvm-2, .10 to .30 the guests.
+Instance i of engine netns has the /27 number 2i of 198.51.100.0/24 (TEST-NET-2, RFC 5737, so nobody's LAN), of engine
+uml number 2i+1. In each: .1 this machine (the bridge), .2 nfs, .3 kvm-1, .4 kvm-2, .10 to .30 the guests.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Network:
     def subnet(self) -> ipaddress.IPv4Network:
         """The /27 of this instance."""
         number = 2 * self.instance + (1 if self.engine == "uml" else 0)
-        return list(ipaddress.ip_network("198.51.100.0/24").subnets(new_prefix=27))[number]
+        return list(ipaddress.IPv4Network("198.51.100.0/24").subnets(new_prefix=27))[number]
 
     def at(self, offset: int) -> str:
         """The address with the number `offset` in the /27."""
@@ -110,18 +110,31 @@ def remove(network: Network) -> None:
             run(["ip", "link", "delete", name], timeout_s=_TIMEOUT_S)
 
 
-def guest_address(network: Network, name: str, *, registry: Path) -> str:
-    """The address of guest `name`: the one it had before, else the next free one. `registry` is a JSON file.
+def registered_guests(network: Network, *, registry: Path) -> dict[str, str]:
+    """The guests that have an address, by name. The two default guests have theirs whatever was started before them."""
+    fixed = {"share": network.at(FIRST_GUEST), "busy": network.at(FIRST_GUEST + 1)}
+    return {**fixed, **(json.loads(registry.read_text()) if registry.exists() else {})}
+
+
+def guest_address(network: Network, name: str, *, wanted: str | None, registry: Path) -> str:
+    """The address of guest `name`: `wanted`, else the one it had, else the next free one. `registry` is a JSON file.
 
     The caller holds the lock of the instance. Raises LabError when all addresses are taken.
     """
-    offsets: dict[str, int] = json.loads(registry.read_text()) if registry.exists() else {}
-    # The two default guests keep their addresses, whatever was started before them.
-    offsets = {"share": FIRST_GUEST, "busy": FIRST_GUEST + 1, **offsets}
-    if name not in offsets:
-        free = sorted(set(range(FIRST_GUEST, LAST_GUEST + 1)) - set(offsets.values()))
-        if not free:
-            raise LabError(f"No address is left for guest {name}: {network.subnet} is full. Give it one by --address.")
-        offsets[name] = free[0]
-        registry.write_text(json.dumps(offsets))
-    return network.at(offsets[name])
+    addresses = registered_guests(network, registry=registry)
+    if wanted is None and name not in addresses:
+        free = [network.at(offset) for offset in range(FIRST_GUEST, LAST_GUEST + 1)]
+        wanted = next((address for address in free if address not in addresses.values()), None)
+        if wanted is None:
+            raise LabError(f"No address is left for guest {name}: {network.subnet} is full. Remove guests first.")
+    if wanted is not None:
+        addresses[name] = wanted
+        registry.write_text(json.dumps(addresses))
+    return addresses[name]
+
+
+def forget_guest(network: Network, name: str, *, registry: Path) -> None:
+    """Give the address of guest `name` back. The caller holds the lock of the instance."""
+    addresses = registered_guests(network, registry=registry)
+    if addresses.pop(name, None):
+        registry.write_text(json.dumps(addresses))

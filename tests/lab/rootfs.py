@@ -11,17 +11,34 @@ from .process import LabError, lock, run
 
 SUITE = "bookworm"  # libvirt 9.0 and QEMU 7.2; QEMU 10 of the next release is unusably slow in User Mode Linux 6.12
 PACKAGES = (
-    "libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils openssh-server iproute2 nfs-common nfs-kernel-server "
-    "rpcbind kmod iputils-ping procps user-mode-linux busybox-static linux-image-cloud-amd64 e2fsprogs netcat-openbsd mount "
-    "nftables gnutls-bin"
-).split()
+    "libvirt-daemon-system",
+    "libvirt-clients",
+    "qemu-system-x86",
+    "qemu-utils",
+    "openssh-server",
+    "iproute2",
+    "nfs-common",
+    "nfs-kernel-server",
+    "rpcbind",
+    "kmod",
+    "iputils-ping",
+    "procps",
+    "user-mode-linux",
+    "busybox-static",
+    "linux-image-cloud-amd64",
+    "e2fsprogs",
+    "netcat-openbsd",
+    "mount",
+    "nftables",
+    "gnutls-bin",
+)
 RECIPE = 1  # raise it when _finish changes
 BUILD_TIMEOUT_S = 1200
 NEEDED_MIB = 2500  # a build needs 730 MiB for the result and about as much for what it downloads and unpacks
 
 
 def cache_folder() -> Path:
-    """Where the lab keeps what outlives `lab down`: the root file system, and ssh keys (so hosts keep their identity)."""
+    """Where the lab keeps what outlives `lab down`: the root file system, and the hosts' ssh keys."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "kvmconsole-lab"
 
@@ -84,7 +101,7 @@ def apt_options() -> list[str]:
 
 
 def apt_sources(folder: Path = Path("/etc/apt")) -> list[str]:
-    """The machine's own sources for SUITE as `deb …` lines; none where it runs another release (mmdebstrap then knows one)."""
+    """The machine's own sources for SUITE as `deb …` lines; none if it runs another release (mmdebstrap knows one)."""
     lines: list[str] = []
     for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
         if path.suffix == ".list" and path.is_file():

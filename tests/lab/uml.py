@@ -1,4 +1,4 @@
-"""Engine uml: a host is a User Mode Linux kernel with its own NFS client or server. Faithful, and slow: it has one CPU."""
+"""Engine uml: a host is a User Mode Linux kernel with its own NFS client or server. Faithful and slow: one CPU."""
 
 import os
 import shlex
@@ -31,7 +31,7 @@ class UmlEngine:
         self.root = root
 
     def enter(self, host: str, argv: Sequence[str]) -> list[str]:
-        """The argument list that runs `argv` on `host` by ssh; a login shell if it is empty. LabError if the host is down."""
+        """The argument list that runs `argv` on `host` by ssh, or a shell if it is empty. LabError if it is down."""
         if self._pid(host) is None:
             raise LabError(f"{host} of lab {self.network.tag} is down. Run: manage.py lab up --engine uml")
         return [*self._ssh(host), f"root@{self.network.address(host)}", *([shlex.join(argv)] if argv else [])]
@@ -129,13 +129,13 @@ class UmlEngine:
 
 
 def _pids_with_argument(argument: str) -> list[int]:
-    """The processes of a boot that was broken off before its pid was written down: BOOT_SCRIPT with just this folder."""
+    """The processes of a boot that was broken off before its pid was written down: the boot script with this folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if str(BOOT_SCRIPT).encode() in words and argument.encode() in words:
+        if argument.encode() in words and any(word.endswith(b"/uml_boot.sh") for word in words):
             found.append(int(path.parent.name))
     return found

@@ -40,7 +40,12 @@ mkdir -p /run/sshd /run/lock /run/rpcbind
 /usr/sbin/sshd
 rpcbind -w
 if [[ $name == nfs ]]; then
-  mount -t ext4 /dev/ubda /home/image
+  # NFS 4 shows clients one tree from the root down, so the root of that tree must be exportable, which the overlay is not.
+  mkdir -p /srv/nfs
+  mount -t ext4 /dev/ubda /srv/nfs
+  mkdir -p /srv/nfs/home/image
+  mount --bind /srv/nfs/home/image /home/image
+  printf '[exports]\nrootdir=/srv/nfs\n' >/etc/nfs.conf.d/lab.conf
   modprobe nfsd
   mount -t nfsd nfsd /proc/fs/nfsd
   # A server that starts for the first time has nobody to wait for; 90 s of grace would block the first opens.

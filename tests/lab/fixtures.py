@@ -1,0 +1,84 @@
+"""pytest fixtures that give tests a lab. A test folder takes them by `from tests.lab.fixtures import *` in its conftest.py.
+
+KVMCONSOLE_LAB_INSTANCE chooses the instance; with KVMCONSOLE_LAB_KEEP=1 the lab stays up after the tests.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pytest
+
+from .guest_xml import GuestSpec
+from .lab import Lab
+from .network import KVM_HOSTS
+from .process import LabError
+
+__all__ = ["netns_guest", "netns_lab", "uml_guest", "uml_lab"]
+PING_TIMEOUT_S = {"netns": 60.0, "uml": 240.0}
+
+
+class GuestFactory(Protocol):
+    """Start a guest for one test: `guest("web", host="kvm-2", dirty_mib=60)`. It answers ping when this returns."""
+
+    def __call__(self, name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec: ...
+
+
+def _lab(engine: str) -> Iterator[Lab]:
+    lab = Lab(engine=engine, instance=int(os.environ.get("KVMCONSOLE_LAB_INSTANCE", "0")), say=print)
+    try:
+        lab.up()
+    except LabError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield lab
+    if os.environ.get("KVMCONSOLE_LAB_KEEP") != "1":
+        lab.down()
+
+
+def mend(lab: Lab) -> None:
+    """Undo what a test may have broken: cuts, slow links, dead hosts, a dead libvirtd, a missing mount."""
+    lab.up()
+    lab.host("kvm-1").heal()
+    for name in KVM_HOSTS:
+        lab.host(name).unshape()
+
+
+def _factory(lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]:
+    started: list[str] = []
+    own = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:24].strip("-")
+
+    def start(name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec:
+        chosen = name or f"{own}-{len(started)}"
+        lab.guests.remove(chosen)
+        started.append(chosen)
+        return lab.guests.start(chosen, host=host, wait_s=PING_TIMEOUT_S[lab.network.engine], **options)
+
+    yield start
+    mend(lab)
+    for name in started:
+        lab.guests.remove(name)
+
+
+@pytest.fixture(scope="session")
+def netns_lab() -> Iterator[Lab]:
+    """A lab of engine netns, up for the whole session."""
+    yield from _lab("netns")
+
+
+@pytest.fixture(scope="session")
+def uml_lab() -> Iterator[Lab]:
+    """A lab of engine uml, up for the whole session."""
+    yield from _lab("uml")
+
+
+@pytest.fixture
+def netns_guest(netns_lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]:
+    """Starts guests in `netns_lab`; after the test they are removed, and the lab is mended."""
+    yield from _factory(netns_lab, request)
+
+
+@pytest.fixture
+def uml_guest(uml_lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]:
+    """Starts guests in `uml_lab`; after the test they are removed, and the lab is mended."""
+    yield from _factory(uml_lab, request)

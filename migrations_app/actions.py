@@ -1,0 +1,169 @@
+"""What people ask of migrations; used by page and API alike. Each act has its audit row before it starts."""
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from hosts import audit, jobs
+from hosts.errors import InvalidInput, Refused
+from hosts.host_uri import validate_address
+from hosts.models import Host, VirtualMachine
+from migrations_app import preflight, record, states
+from migrations_app.models import Migration, MigrationStep
+from migrations_app.plan import LIMITS, Options
+from migrations_app.states import State
+
+
+def start(
+    *,
+    vm: VirtualMachine,
+    destination: Host,
+    options: Options,
+    actor: audit.Actor,
+    reason: str = "",
+    ping_address: str | None = None,
+) -> Migration:
+    """Queue the migration of `vm` to `destination`; the checks run as its first step.
+
+    Raises Refused where the VM is on no host, is already there or is already migrating, InvalidInput on a bad address.
+    """
+    source = preflight.source_of(vm)
+    target = f"{vm.name} from {source.name} to {destination.name}"
+    event = audit.begin(actor=actor, action="migrate", target=target, hosts=[source, destination], reason=reason)
+    try:
+        if source == destination:
+            raise Refused(f"{vm.name} is on {source.name} already.", vm=vm.name, host=source.name, hint="Choose another host.")
+        address = _ping_address(vm, ping_address)
+        migration = _queue(vm, source, destination, options, actor, event, reason, address)
+    except (Refused, InvalidInput) as error:
+        audit.close(event, audit.Outcome.REFUSED, str(error))
+        raise
+    return migration
+
+
+def _queue(
+    vm: VirtualMachine,
+    source: Host,
+    destination: Host,
+    options: Options,
+    actor: audit.Actor,
+    event: Any,
+    reason: str,
+    address: str | None,
+) -> Migration:
+    try:
+        with transaction.atomic():
+            migration = Migration.objects.create(
+                vm=vm,
+                vm_uuid=vm.uuid,
+                vm_name=vm.name,
+                source=source,
+                source_name=source.name,
+                destination=destination,
+                destination_name=destination.name,
+                options=options.to_dict(),
+                command=preflight.command_for(vm, destination, options),
+                reason=reason,
+                ping_address=address,
+                user=actor.user,
+                username=actor.username,
+                audit=event,
+            )
+            steps = [MigrationStep(migration=migration, position=i, name=name) for i, name in enumerate(states.STEPS)]
+            MigrationStep.objects.bulk_create(steps)
+            if address and address != vm.address:
+                VirtualMachine.objects.filter(pk=vm.pk).update(address=address)
+            record.publish(migration)
+            jobs.nudge("migrations_app.drive", migration.pk)
+    except IntegrityError:
+        other = Migration.objects.filter(vm_uuid=vm.uuid, state__in=states.ACTIVE).first()
+        number = f", see #{other.pk}" if other else ""
+        raise Refused(f"{vm.name} is already migrating{number}.", vm=vm.name, hint="Wait until it is over.") from None
+    return migration
+
+
+def _ping_address(vm: VirtualMachine, given: str | None) -> str | None:
+    if given:
+        address = validate_address(given, field="ping_address")
+        if not address.replace(".", "").isdigit() and ":" not in address:
+            raise InvalidInput("Give the guest's IP address, not a name.", field="ping_address")
+        return address
+    return vm.address
+
+
+def cancel(*, migration: Migration, actor: audit.Actor) -> None:
+    """Ask for the end of a migration: at once while it is queued, else the worker aborts libvirt's job.
+
+    Raises Refused once the guest has switched over.
+    """
+    with audit.act(actor=actor, action="cancel migration", target=migration, hosts=[migration.source, migration.destination]):
+        now = timezone.now()
+        rows = Migration.objects.filter(pk=migration.pk)
+        if rows.filter(record.unowned(), state=State.QUEUED, attempt=0).update(cancel_requested=now, attempt=1, owner="cancel"):
+            migration.refresh_from_db()
+            record.advance(migration, State.CANCELLED)
+            return
+        early = [State.QUEUED, State.CHECKING, State.COPYING]
+        if not rows.filter(state__in=early, cancel_requested=None).update(cancel_requested=now):
+            migration.refresh_from_db()
+            if migration.cancel_requested:
+                return
+            label = states.LABELS[State(migration.state)][0]
+            raise Refused(f"{migration.vm_name} can't be held back any more: the migration is {label}.", vm=migration.vm_name)
+        migration.refresh_from_db()
+        record.publish(migration)
+
+
+def tune(
+    *,
+    migration: Migration,
+    actor: audit.Actor,
+    bandwidth_mib: int | None = None,
+    max_downtime_ms: int | None = None,
+) -> None:
+    """Change bandwidth (MiB/s) or maximum downtime (ms) while it copies."""
+    wanted = {"bandwidth_mib": bandwidth_mib, "max_downtime_ms": max_downtime_ms}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in given.items():
+        low, high = max(1, LIMITS[name][0]), LIMITS[name][1]
+        if not low <= value <= high:
+            raise InvalidInput(f"{name} must be from {low} to {high}.", field=name)
+    words = ", ".join(f"{name}={value}" for name, value in given.items())
+    _wish(migration, actor, f"tune migration: {words}", given)
+
+
+def start_postcopy(*, migration: Migration, actor: audit.Actor) -> None:
+    """Switch to post-copy now: from then on it can't be cancelled. Raises Refused where it was not allowed at the start."""
+    if not migration.options.get("postcopy"):
+        message = f"Post-copy was not allowed when the migration of {migration.vm_name} began."
+        raise Refused(message, vm=migration.vm_name, hint="Cancel, and start again with post-copy allowed.")
+    _wish(migration, actor, "switch to post-copy", {"postcopy": 1})
+
+
+def pause_guest(*, migration: Migration, actor: audit.Actor) -> None:
+    """Let the guest stand still so that the copy ends; libvirt lets it go on at the destination."""
+    _wish(migration, actor, "pause guest", {"paused": 1})
+
+
+def _wish(migration: Migration, actor: audit.Actor, action: str, given: dict[str, int]) -> None:
+    with audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination]):
+        with transaction.atomic():
+            row = Migration.objects.select_for_update().get(pk=migration.pk)
+            if row.state != State.COPYING:
+                label = states.LABELS[State(row.state)][0]
+                raise Refused(f"Only a migration that is copying can be changed; this one is {label}.", vm=row.vm_name)
+            row.tuning = {**row.tuning, **given}
+            row.save(update_fields=["tuning"])
+        migration.refresh_from_db()
+
+
+def why_held(host: Host | None, vm: VirtualMachine | None) -> str:
+    """For hosts.holds: which migration uses this host or VM, or ""."""
+    active = Migration.objects.filter(state__in=states.ACTIVE)
+    if vm is not None:
+        active = active.filter(vm_uuid=vm.uuid)
+    if host is not None:
+        active = active.filter(source=host) | active.filter(destination=host)
+    found = active.first()
+    return f"migration #{found.pk} of {found.vm_name} uses it" if found else ""

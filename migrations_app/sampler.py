@@ -1,0 +1,139 @@
+"""Watches a running migration on a connection of its own: figures to the pages, the admin's wishes to libvirt."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from hosts.errors import DomainNotFound, HostError
+from hosts.job_stats import JobStats
+from hosts.libvirt_client.domain import Guest
+from hosts.ping import Pinger
+from migrations_app import record
+from migrations_app.models import Migration
+from migrations_app.plan import Options
+from migrations_app.progress import Progress, advance
+from migrations_app.states import State
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 0.2
+"""The design's 250 ms, less what rows and socket take, so that a change is seen within 300 ms."""
+ASK_S = 30.0
+"""How long a job figure or an abort may take: both can hang with QEMU's monitor (KubeVirt guards with 30 s too)."""
+STRIP = 240
+
+
+@dataclass
+class Sampler:
+    """The monitor of one migration; `watch` returns when `over` says so or libvirt has no job any more."""
+
+    migration: Migration
+    guest: Guest
+    pinger: Pinger | None
+    began: float = field(default_factory=time.monotonic)
+    progress: Progress = field(default_factory=Progress)
+    cancelling: bool = False
+    timed_out: bool = False
+    applied: dict[str, int] = field(default_factory=dict)
+    quiet: int = 0
+
+    def watch(self, over: Callable[[], bool], *, lost: Callable[[], bool]) -> None:
+        """Sample until `over`. Raises Overtaken once the lease is `lost`, HostError where the source stops answering."""
+        options = Options.from_dict(self.migration.options)
+        while not over():
+            if lost():
+                raise record.Overtaken(str(self.migration))
+            started = time.monotonic()
+            try:
+                stats = self.guest.job_stats(timeout_s=ASK_S)
+                self._take(stats)
+                self._obey(options)
+            except DomainNotFound:
+                return
+            time.sleep(max(0.0, EVERY_S - (time.monotonic() - started)))
+
+    def _take(self, stats: JobStats) -> None:
+        if stats.kind not in ("bounded", "unbounded"):
+            self.quiet += 1
+            return
+        self.quiet = 0
+        self.progress = advance(self.progress, stats)
+        self.note_ping()
+        record.sample(self.migration, self.progress, at_ms=self.at_ms)
+        state, _ = self.guest.state(timeout_s=ASK_S)
+        if state == "paused" and self.migration.state == State.COPYING and not self.migration.tuning.get("paused"):
+            record.end_step(self.migration, "copy")
+            record.begin_step(self.migration, "switch_over")
+            record.advance(self.migration, State.SWITCHING)
+
+    @property
+    def at_ms(self) -> int:
+        """Milliseconds since libvirt was first asked, also where a later worker goes on with it."""
+        began = self.migration.launched or timezone.now()
+        return max(0, round((timezone.now() - began).total_seconds() * 1000))
+
+    def note_ping(self) -> None:
+        """Put what the guest answered so far onto the row."""
+        if self.pinger:
+            record.note(self.migration, ping=ping_figures(self.pinger))
+
+    def _obey(self, options: Options) -> None:
+        """Carry out what the admin asked for since the last sample, and the time limit."""
+        wishes = Migration.objects.values("cancel_requested", "tuning").get(pk=self.migration.pk)
+        if self.quiet:
+            return
+        if wishes["cancel_requested"] and not self.cancelling:
+            self.cancelling = True
+            self._try("cancel", lambda: self.guest.abort(timeout_s=ASK_S))
+        self.migration.tuning = wishes["tuning"]
+        self._tune(wishes["tuning"])
+        if options.timeout_s and not self.timed_out and self.at_ms > options.timeout_s * 1000:
+            self.timed_out = True
+            self._act_on_timeout(options.on_timeout)
+
+    def _tune(self, wanted: dict[str, int]) -> None:
+        acts: dict[str, Callable[[int], None]] = {
+            "bandwidth_mib": lambda value: self.guest.set_max_speed(value, timeout_s=ASK_S),
+            "max_downtime_ms": lambda value: self.guest.set_max_downtime(value, timeout_s=ASK_S),
+            "postcopy": lambda _: self.guest.start_postcopy(timeout_s=ASK_S),
+            "paused": lambda _: self.guest.suspend(timeout_s=ASK_S),
+        }
+        for name, act in acts.items():
+            value = wanted.get(name)
+            if value and self.applied.get(name) != value:
+                self.applied[name] = value
+                self._try(name, lambda act=act, value=value: act(value))  # type: ignore[misc]
+
+    def _act_on_timeout(self, act: str) -> None:
+        if act == "postcopy":
+            self._try("postcopy", lambda: self.guest.start_postcopy(timeout_s=ASK_S))
+        elif act == "pause":
+            record.note(self.migration, tuning={**self.migration.tuning, "paused": 1})
+        else:
+            self.cancelling = True
+            self._try("cancel", lambda: self.guest.abort(timeout_s=ASK_S))
+
+    def _try(self, what: str, act: Callable[[], None]) -> None:
+        """A wish that libvirt refuses does not end the migration; the page shows what came of it."""
+        try:
+            act()
+        except HostError as error:
+            log.warning("%s of migration %s: %s", what, self.migration.pk, error)
+            record.note(self.migration, hint=f"{what} was refused: {error}")
+            record.publish(self.migration)
+
+
+def ping_figures(pinger: Pinger) -> dict[str, object]:
+    """The pinger's figures as the row keeps them; the strip holds the last answers, 1 or 0, newest last."""
+    summary = pinger.summary()
+    return {
+        "sent": summary.sent,
+        "lost": summary.lost,
+        "longest_gap_ms": summary.longest_gap_ms,
+        "strip": [1 if ok else 0 for _, ok, _ in pinger.strip(STRIP)],
+    }
+
+

@@ -1,0 +1,63 @@
+"""How the history is searched, filtered and sorted: the same for page, export and API."""
+
+from uuid import UUID
+
+import django_filters as filters
+from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+
+from migrations_app.models import STATE_CHOICES, Migration
+
+SORTS = [
+    ("created", "created"),
+    ("vm_name", "vm"),
+    ("source_name", "source"),
+    ("destination_name", "destination"),
+    ("username", "user"),
+    ("state", "state"),
+    ("duration", "duration"),
+    ("downtime_ms", "downtime"),
+    ("transferred_bytes", "moved"),
+    ("ping__longest_gap_ms", "gap"),
+]
+"""What the database sorts by, and the name of that in the address."""
+
+
+class MigrationFilter(filters.FilterSet):
+    """`?q=` finds guest, hosts, user, reason and error; dates are days in UTC."""
+
+    q = filters.CharFilter(method="search", label="Search")
+    state = filters.MultipleChoiceFilter(choices=STATE_CHOICES, label="State")
+    vm = filters.CharFilter(method="of_vm", label="VM")
+    host = filters.CharFilter(method="at_host", label="Host")
+    user = filters.CharFilter(field_name="username", label="User")
+    since = filters.DateFilter(field_name="created", lookup_expr="date__gte", label="Since")
+    until = filters.DateFilter(field_name="created", lookup_expr="date__lte", label="Until")
+    sort = filters.OrderingFilter(fields=SORTS)
+
+    class Meta:
+        model = Migration
+        fields: tuple[str, ...] = ()
+
+    def filter_queryset(self, queryset: QuerySet[Migration]) -> QuerySet[Migration]:
+        duration = ExpressionWrapper(F("finished") - F("created"), output_field=DurationField())
+        found: QuerySet[Migration] = super().filter_queryset(queryset.annotate(duration=duration))
+        return found
+
+    def search(self, migrations: QuerySet[Migration], name: str, value: str) -> QuerySet[Migration]:
+        value = value.strip()
+        wanted = Q(vm_name__icontains=value) | Q(username__icontains=value) | Q(reason__icontains=value)
+        wanted |= Q(source_name__icontains=value) | Q(destination_name__icontains=value) | Q(error__icontains=value)
+        if value.lstrip("#").isdecimal() and len(value) <= 18:
+            wanted |= Q(pk=int(value.lstrip("#")))
+        return migrations.filter(wanted)
+
+    def of_vm(self, migrations: QuerySet[Migration], name: str, value: str) -> QuerySet[Migration]:
+        """By name or by UUID."""
+        try:
+            return migrations.filter(vm_uuid=UUID(value.strip()))
+        except ValueError:
+            return migrations.filter(vm_name__iexact=value.strip())
+
+    def at_host(self, migrations: QuerySet[Migration], name: str, value: str) -> QuerySet[Migration]:
+        """Migrations that left that host or came to it."""
+        return migrations.filter(Q(source_name=value) | Q(destination_name=value))

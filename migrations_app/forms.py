@@ -1,0 +1,155 @@
+"""What people enter about migrations: a new one, and changes to one under way."""
+
+from typing import Any
+
+from django import forms
+
+from hosts.errors import InvalidInput
+from hosts.models import Host
+from migrations_app.plan import LIMITS, Options
+
+ON_TIMEOUT_CHOICES = [
+    ("cancel", "cancel the migration; the guest runs on at the source"),
+    ("postcopy", "switch to post-copy"),
+    ("pause", "pause the guest until the copy is done"),
+]
+
+
+def flag(label: str, help_text: str) -> forms.BooleanField:
+    return forms.BooleanField(label=label, help_text=help_text, required=False)
+
+
+def figure(name: str, label: str, help_text: str) -> forms.IntegerField:
+    """A number within plan.LIMITS; left empty it is libvirt's own choice."""
+    low, high = LIMITS[name]
+    return forms.IntegerField(label=label, help_text=help_text, required=False, min_value=low, max_value=high)
+
+
+class MigrationForm(forms.Form):
+    """Destination, options, ping address and reason. After `is_valid`, `options` holds the plan.Options."""
+
+    destination = forms.CharField(label="Destination", error_messages={"required": "Choose a destination."})
+    ping_address = forms.GenericIPAddressField(
+        label="Address to ping",
+        help_text="The guest's own address. It is pinged before, during and after; the page shows the longest gap.",
+        required=False,
+    )
+    reason = forms.CharField(
+        label="Reason", help_text="Why, or a ticket; kept in the history.", max_length=300, required=False
+    )
+
+    undefine_source = flag(
+        "Remove the definition at the source",
+        "After the guest is proven to run at the destination. Else it stays there, marked stale: autostart off, start refused.",
+    )
+    unsafe = flag(
+        "Unsafe: migrate although libvirt can't vouch for the disks",
+        "libvirt refuses where a disk's cache or file system could let the hosts see different data. "
+        "Tick this only if you know that both see the same; otherwise the disk can be corrupted.",
+    )
+    live = flag("Live", "The guest runs on while its memory is copied. Off: it stands still until all of it is copied.")
+    persistent = flag(
+        "Define at the destination at once", "So that no moment exists at which a crash would make the guest vanish."
+    )
+    auto_converge = flag(
+        "Auto-converge", "Slows the guest's CPUs down step by step where it writes faster than can be copied."
+    )
+    postcopy = flag(
+        "Allow post-copy",
+        "The guest may go on at the destination before all memory is there. From that moment a network failure stops it.",
+    )
+    compressed = flag("Compress", "Costs CPU on both hosts; helps on slow networks.")
+    tls = flag("Encrypt with TLS", "Needs libvirt's TLS certificates for migration on both hosts.")
+    parallel_connections = figure(
+        "parallel_connections", "Parallel connections", "For networks faster than one core; 0 is one."
+    )
+    bandwidth_mib = figure("bandwidth_mib", "Bandwidth limit, MiB/s", "0: no limit.")
+    max_downtime_ms = figure("max_downtime_ms", "Maximum downtime, ms", "0: QEMU's own, 300 ms.")
+    timeout_s = figure("timeout_s", "Time limit, seconds", "0: none.")
+    on_timeout = forms.ChoiceField(label="When the time limit is reached", choices=ON_TIMEOUT_CHOICES, required=False)
+
+    MAIN = ("undefine_source", "unsafe")
+    MORE = (
+        "live",
+        "persistent",
+        "auto_converge",
+        "postcopy",
+        "compressed",
+        "tls",
+        "parallel_connections",
+        "bandwidth_mib",
+        "max_downtime_ms",
+        "timeout_s",
+        "on_timeout",
+    )
+
+    def __init__(
+        self, *args: Any, destinations: list[Host], initial: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        self.destinations = {host.name: host for host in destinations}
+        self.options = Options()
+        super().__init__(*args, initial={**self.options.to_dict(), **(initial or {})}, **kwargs)
+
+    def clean_destination(self) -> Host:
+        name = self.cleaned_data["destination"]
+        if name not in self.destinations:
+            raise forms.ValidationError("%(name)s is not a host that this VM can go to.", params={"name": name})
+        return self.destinations[name]
+
+    def clean(self) -> dict[str, Any]:
+        given = {name: self.cleaned_data.get(name) for name in (*self.MAIN, *self.MORE)}
+        try:
+            self.options = Options.from_dict({name: value for name, value in given.items() if value not in (None, "")})
+        except InvalidInput as error:
+            self.add_error(error.field if error.field in self.fields else None, str(error))
+        return self.cleaned_data
+
+    def main_options(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.MAIN]
+
+    def more_options(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.MORE]
+
+    def opens_more(self) -> bool:
+        """Whether the further options hold something that one should see."""
+        return any(self[name].errors for name in self.MORE) or (
+            self.is_bound and self.options != self._shown_as_default()
+        )
+
+    def _shown_as_default(self) -> Options:
+        return Options(undefine_source=self.options.undefine_source, unsafe=self.options.unsafe)
+
+
+class TuneForm(forms.Form):
+    """Bandwidth and maximum downtime of a migration that copies; what is left empty stays as it is."""
+
+    bandwidth_mib = forms.IntegerField(
+        label="Bandwidth limit, MiB/s", required=False, min_value=1, max_value=LIMITS["bandwidth_mib"][1]
+    )
+    max_downtime_ms = forms.IntegerField(
+        label="Maximum downtime, ms", required=False, min_value=1, max_value=LIMITS["max_downtime_ms"][1]
+    )
+
+    def clean(self) -> dict[str, Any]:
+        if not self.errors and not self.given():
+            raise forms.ValidationError("Enter a bandwidth or a maximum downtime.")
+        return self.cleaned_data
+
+    def given(self) -> dict[str, int]:
+        return {name: value for name, value in self.cleaned_data.items() if value is not None}
+
+
+def option_rows(options: dict[str, Any]) -> list[tuple[str, str]]:
+    """The options of a migration in words, in the form's order."""
+    names = (*MigrationForm.MAIN, *MigrationForm.MORE)
+    return [
+        (MigrationForm.base_fields[name].label, _in_words(name, options[name])) for name in names if name in options
+    ]
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value == 0:
+        return "none" if name == "timeout_s" else "libvirt's own"
+    return dict(ON_TIMEOUT_CHOICES).get(value, str(value))

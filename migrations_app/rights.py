@@ -1,0 +1,40 @@
+"""Which migrations a user may see, and which act on: the lookup is the check, for pages and API alike."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+
+from hosts import access
+from hosts.models import Host, VirtualMachine
+from migrations_app import snapshot
+from migrations_app.models import Migration
+
+
+def may_operate(user: access.AnyUser, migration: Migration) -> bool:
+    """Whether `user` may act on `migration`: both of its hosts must still be known and be the user's to operate."""
+    return all(
+        host is not None and access.may(user, access.OPERATE, host)
+        for host in (migration.source, migration.destination)
+    )
+
+
+def migration_for(user: access.AnyUser, pk: int, *, operate: bool = False) -> Migration:
+    """Migration `pk`. Raises Http404 where `user` may not see it, PermissionDenied where `operate` is asked and not held."""
+    related = snapshot.visible(user).select_related("vm", "source", "destination").prefetch_related("steps")
+    migration = related.filter(pk=pk).first()
+    if migration is None:
+        raise Http404(f"There is no migration #{pk}, or you may not see it.")
+    if operate and not may_operate(user, migration):
+        where = f"{migration.source_name} and {migration.destination_name}"
+        raise PermissionDenied(f"Your roles don't let you operate both {where}.")
+    return migration
+
+
+def require_operate(user: access.AnyUser, host: Host | None) -> None:
+    """Raises PermissionDenied unless `user` may operate `host`; without a host, all hosts."""
+    if not access.may(user, access.OPERATE, host):
+        raise PermissionDenied(f"Your roles don't let you operate {host.name if host else 'all hosts'}.")
+
+
+def destinations_for(user: access.AnyUser, vm: VirtualMachine) -> list[Host]:
+    """The hosts that `user` may send `vm` to: those to operate, but for the one that it is on."""
+    return list(access.hosts_for(user, access.OPERATE).exclude(pk=vm.host_id))

@@ -1,0 +1,90 @@
+"""A migration's snapshot, prepared for the components that show it."""
+
+from typing import Any
+
+from django.template import Library
+from django.utils.dateparse import parse_datetime
+
+from migrations_app.states import State
+
+register = Library()
+
+PAGE_BYTES = 4096
+"""The page size where a sample does not say it: x86's."""
+PLACES: dict[str, str] = {
+    State.SWITCHING: "between",
+    State.VERIFYING: "destination",
+    State.DEFINING: "destination",
+    State.COMPLETED: "destination",
+    State.NEEDS_ATTENTION: "unknown",
+}
+"""Where the picture draws the guest; in every other state it is at the source."""
+
+
+@register.filter
+def place(state: str) -> str:
+    """Where the guest is in `state`: source, between, destination or unknown."""
+    return PLACES.get(state, "source")
+
+
+@register.filter
+def timed(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps with `seconds`, how long each took; None while it runs or where it never did."""
+    return [{**step, "seconds": _seconds(step["started"], step["finished"])} for step in steps]
+
+
+def _seconds(started: str | None, finished: str | None) -> float | None:
+    if not started or not finished:
+        return None
+    began, ended = parse_datetime(started), parse_datetime(finished)
+    return (ended - began).total_seconds() if began and ended else None
+
+
+@register.filter
+def shown_percent(m: dict[str, Any]) -> int:
+    """The bar's value: 100 once the migration is completed, and not before."""
+    return 100 if m["state"] == State.COMPLETED else int(m["progress"].get("percent") or 0)
+
+
+@register.filter
+def dirty_bytes(progress: dict[str, Any]) -> int | None:
+    """How many bytes of memory the guest writes in a second."""
+    pages = progress.get("dirty_pages_per_s")
+    return None if pages is None else int(pages) * int(progress.get("page_size_bytes") or PAGE_BYTES)
+
+
+@register.filter
+def as_sample(progress: dict[str, Any]) -> dict[str, Any]:
+    """The last figures as chart.js takes them; nothing before the copy has begun."""
+    if progress.get("at_ms") is None:
+        return {}
+    return {
+        "elapsed_s": progress["at_ms"] / 1000,
+        "remaining_bytes": progress.get("remaining_bytes"),
+        "rate_bytes": progress.get("rate_bytes"),
+        "dirty_bytes": dirty_bytes(progress),
+    }
+
+
+@register.filter
+def as_series(rows: list[list[int]], progress: dict[str, Any]) -> dict[str, list[float]]:
+    """snapshot.series as chart.js takes it: lists of one length."""
+    page = int(progress.get("page_size_bytes") or PAGE_BYTES)
+    return {
+        "elapsed_s": [row[0] / 1000 for row in rows],
+        "remaining_bytes": [row[1] for row in rows],
+        "rate_bytes": [row[2] for row in rows],
+        "dirty_bytes": [row[3] * page for row in rows],
+    }
+
+
+@register.filter
+def answers(ping: dict[str, Any]) -> list[bool]:
+    """The strip of a ping: True for each answer."""
+    return [bool(answer) for answer in ping.get("strip") or []]
+
+
+@register.filter
+def of_level(checks: list[Any], level: str) -> list[Any]:
+    """Those checks of a preflight that ended at `level`; each a Check or its dict."""
+    return [check for check in checks if (check["level"] if isinstance(check, dict) else check.level) == level]

@@ -1,4 +1,4 @@
-"""pytest fixtures that give tests a lab. A test folder takes them by `from tests.lab.fixtures import *` in its conftest.py.
+"""pytest fixtures that give tests a lab. A folder takes them by `from tests.lab.fixtures import *` in its conftest.py.
 
 KVMCONSOLE_LAB_INSTANCE chooses the instance; with KVMCONSOLE_LAB_KEEP=1 the lab stays up after the tests.
 """

@@ -145,12 +145,15 @@ class Guests:
 
     def _hosts_with(self, name: str, state: str) -> list[str]:
         argv = ["virsh", "list", "--name", state]
-        return [host for host in KVM_HOSTS if name in self._hosts[host].run(argv, check=False).stdout.splitlines()]
+        return [host.name for host in self._kvm_hosts() if name in host.run(argv, check=False).stdout.splitlines()]
+
+    def _kvm_hosts(self) -> list[LabHost]:
+        return [self._hosts[name] for name in KVM_HOSTS if self._hosts[name].is_up]
 
     def status(self) -> list[dict[str, Any]]:
         """Each guest known to any host: name, address (if from the lab), host it runs on, whether it answers ping."""
         addresses = network.registered_guests(self._network, registry=self._registry)
-        known = {domain["name"] for host in KVM_HOSTS for domain in self.on(self._hosts[host])}
+        known = {domain["name"] for host in self._kvm_hosts() for domain in self.on(host)}
         rows = []
         for name in sorted(known):
             address, runs_on = addresses.get(name), self.host_of(name)
@@ -169,15 +172,15 @@ class Guests:
 
     def destroy(self, name: str) -> None:
         """Pull the guest's plug on every host that runs it."""
-        for host in KVM_HOSTS:
-            self._hosts[host].run(["virsh", "destroy", name], check=False)
+        for host in self._kvm_hosts():
+            host.run(["virsh", "destroy", name], check=False)
 
     def remove(self, name: str) -> None:
         """Destroy the guest, undefine it everywhere, delete its disk: the next start is a first one."""
         self.destroy(name)
-        for host in KVM_HOSTS:
-            self._hosts[host].run(["virsh", "undefine", name], check=False)
-            self._hosts[host].run(["rm", "-f", f"{guest_xml.SERIAL_LOG_FOLDER}/{name}-serial.log"])
+        for host in self._kvm_hosts():
+            host.run(["virsh", "undefine", name], check=False)
+            host.run(["rm", "-f", f"{guest_xml.SERIAL_LOG_FOLDER}/{name}-serial.log"])
         self._hosts[NFS_HOST].run(["rm", "-f", f"{EXPORT}/kvm/{name}.qcow2"])
         with self._locked():
             network.forget_guest(self._network, name, registry=self._registry)

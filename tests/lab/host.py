@@ -1,9 +1,10 @@
 """One lab host: run commands on it, mount the storage, and break it on purpose."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from . import faults
 from .identity import EXPORT, MOUNT_TARGET
@@ -13,15 +14,38 @@ from .process import LabError, Result, run, wait_for
 LIBVIRTD_PID = "/run/libvirtd.pid"
 
 
+class Engine(Protocol):
+    """What a host needs of the engine that runs it: netns.NetnsEngine, uml.UmlEngine."""
+
+    start_timeout_s: float
+
+    def enter(self, host: str, argv: Sequence[str]) -> list[str]:
+        """The argument list that runs `argv` on `host`."""
+        ...
+
+    def is_up(self, host: str) -> bool:
+        """Has the host booted, and does it still run?"""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LabHost:
-    """A host of the lab, of either engine. `enter(name, argv)` gives the argument list that runs `argv` on it."""
+    """A host of the lab, of either engine."""
 
     name: str
     network: Network
     root: Path
-    enter: Callable[[str, Sequence[str]], list[str]]
-    start_timeout_s: float
+    engine: Engine
+
+    @property
+    def is_up(self) -> bool:
+        """Has it booted, and does it still run?"""
+        return self.engine.is_up(self.name)
+
+    @property
+    def start_timeout_s(self) -> float:
+        """How long libvirtd or QEMU may take to start here."""
+        return self.engine.start_timeout_s
 
     @property
     def address(self) -> str:
@@ -42,7 +66,7 @@ class LabHost:
         self, argv: Sequence[str], timeout_s: float = 60, *, input_text: str | None = None, check: bool = True
     ) -> Result:
         """Run `argv` as root on the host. LabError when it ends with another status than 0, unless `check=False`."""
-        return run(self.enter(self.name, argv), timeout_s=timeout_s, input_text=input_text, check=check)
+        return run(self.engine.enter(self.name, argv), timeout_s=timeout_s, input_text=input_text, check=check)
 
     def virsh(self, *args: str, timeout_s: float = 120) -> str:
         """What `virsh ARGS…` prints on the host."""

@@ -37,10 +37,7 @@ class Lab:
         self.folder = RUN_FOLDER / self.network.tag
         self.root = rootfs.location()
         self.engine = ENGINES[engine](network=self.network, folder=self.folder, root=self.root)
-        self.hosts = {
-            name: LabHost(name, self.network, self.root, self.engine.enter, self.engine.start_timeout_s)
-            for name in HOSTS
-        }
+        self.hosts = {name: LabHost(name, self.network, self.root, self.engine) for name in HOSTS}
         self.guests = Guests(hosts=self.hosts, network=self.network, folder=self.folder, locked=self.locked)
         self._say = say
 
@@ -142,11 +139,11 @@ class Lab:
             "run_folder": str(self.folder),
             "up": all(self.engine.is_up(name) for name in HOSTS),
             "hosts": [self._host_status(host) for host in self.hosts.values()],
-            "guests": self.guests.status() if self.engine.is_up("kvm-1") else [],
+            "guests": self.guests.status(),
         }
 
     def _host_status(self, host: LabHost) -> dict[str, Any]:
-        up = self.engine.is_up(host.name)
+        up = host.is_up
         kvm = host.name in KVM_HOSTS
         return {
             "name": host.name,

@@ -36,7 +36,7 @@ function options(element) {
       { scale: "right", stroke: dirty, width: 1.5, dash: [6, 4], points: { show: false } },
     ],
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map(seconds) },
+      { ...axis, size: 28, values: (_, ticks) => ticks.map(seconds) },
       { ...axis, scale: "left", size: 56 },
       { ...axis, scale: "right", side: 1, size: 56, grid: { show: false } },
     ],

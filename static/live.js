@@ -4,7 +4,7 @@ const body = document.body;
 const socket = document.getElementById("live");
 const announcer = document.getElementById("announcer");
 const GONE_AWAY = [1000, 1001]; // a server that was stopped tidily; the extension reconnects on the other codes by itself
-const SIGNED_OUT = 4401;
+const STATES = { 4401: "signed-out", 4403: "forbidden" };
 const PER_TOPIC_MS = 1000;
 const waiting = new Map();
 let attempts = 0;
@@ -35,7 +35,7 @@ body.addEventListener("htmx:wsOpen", () => {
 
 body.addEventListener("htmx:wsClose", ({ detail }) => {
   const { code } = detail.event;
-  body.dataset.live = code === SIGNED_OUT ? "signed-out" : "closed";
+  body.dataset.live = STATES[code] ?? "closed";
   if (GONE_AWAY.includes(code)) setTimeout(() => detail.socketWrapper.reconnect(), pause());
 });
 

@@ -91,9 +91,14 @@ class NetnsEngine:
 
     def _kill_strays(self, host: str) -> None:
         """End what still runs in the host's network namespace: a boot that was broken off leaves its first process."""
-        pids = run(["ip", "netns", "pids", self.namespace(host)], timeout_s=10).stdout.split()
-        for pid in pids:
-            run(["kill", "-KILL", pid], timeout_s=5, check=False)
+
+        def gone() -> bool:
+            pids = run(["ip", "netns", "pids", self.namespace(host)], timeout_s=10).stdout.split()
+            for pid in pids:
+                run(["kill", "-KILL", pid], timeout_s=5, check=False)
+            return not pids
+
+        wait_for(gone, timeout_s=20, what=f"the last processes of {host} to end", interval_s=0.05)
 
     def sweep(self) -> None:
         """Stop every host and leave nothing of them on the machine, whatever state they are in."""

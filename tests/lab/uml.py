@@ -116,8 +116,14 @@ class UmlEngine:
             run([*self._ssh(host), "-O", "exit", self.network.address(host)], timeout_s=10, check=False)
             (home / "ssh").unlink(missing_ok=True)
         kill(home / "pid", timeout_s=20)
-        for pid in _pids_with_argument(str(home)):
-            run(["kill", "-KILL", str(pid)], timeout_s=5, check=False)
+
+        def gone() -> bool:
+            pids = _pids_with_argument(str(home))
+            for pid in pids:
+                run(["kill", "-KILL", str(pid)], timeout_s=5, check=False)
+            return not pids
+
+        wait_for(gone, timeout_s=20, what=f"the last processes of {host} to end", interval_s=0.05)
 
     def sweep(self) -> None:
         """Stop every host and leave nothing of them on the machine, whatever state they are in."""

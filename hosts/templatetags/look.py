@@ -79,6 +79,12 @@ LOOKS: dict[str, dict[str, Look]] = {
         "warning": Look("warning", "alert-triangle", "warning"),
         "blocker": Look("blocks", "ban", "error"),
     },
+    "flag": {
+        "two hosts": Look("on two hosts", "alert-circle", "error"),
+        "transient": Look("transient", "bolt", "warning"),
+        "stale copy": Look("stale copy", "ghost", "warning"),
+        "unreachable": Look("host unreachable", "plug-connected-x", "error"),
+    },
     "outcome": {
         "pending": Look("under way", "loader-2", "busy"),
         "succeeded": Look("succeeded", "circle-check", "ok"),

@@ -16,6 +16,7 @@ from hosts.xml_reading import attribute, parse_xml, text
 
 # The namespace of what the console writes into a domain's <metadata>
 METADATA_URI = "urn:kvmconsole:domain:1"
+METADATA_PREFIX = "kvmconsole"
 
 T = TypeVar("T")
 

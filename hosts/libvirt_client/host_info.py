@@ -1,0 +1,87 @@
+"""What a host is: its capabilities, memory and CPU as values. Each function makes its calls on the given connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import libvirt
+
+from hosts.xml_reading import parse_xml, text
+
+CpuVerdict = Literal["identical", "superset", "incompatible", "unknown"]
+
+# virCPUCompareResult, in libvirt's order from 0
+_CPU_VERDICTS: tuple[CpuVerdict, ...] = ("incompatible", "identical", "superset")
+
+
+@dataclass(frozen=True, slots=True)
+class HostInfo:
+    """A host as its libvirt describes it. `memory_free_mib` is what guests can still get, page cache included."""
+
+    hostname: str
+    host_uuid: str
+    libvirt_version: str
+    hypervisor_version: str
+    cpu_model: str
+    cpu_arch: str
+    cpus: int
+    memory_mib: int
+    memory_free_mib: int
+
+
+def read_info(raw: libvirt.virConnect) -> HostInfo:
+    """Six calls. The first ever on a host may take long: libvirtd asks each QEMU program what it can do."""
+    capabilities = parse_xml(raw.getCapabilities())
+    arch, memory_mib, cpus, *_ = raw.getInfo()
+    return HostInfo(
+        hostname=raw.getHostname(),
+        host_uuid=text(capabilities, "host/uuid"),
+        libvirt_version=_version(raw.getLibVersion()),
+        hypervisor_version=_hypervisor_version(raw),
+        cpu_model=text(capabilities, "host/cpu/model") or arch,
+        cpu_arch=text(capabilities, "host/cpu/arch") or arch,
+        cpus=cpus,
+        memory_mib=memory_mib,
+        memory_free_mib=read_free_memory_mib(raw),
+    )
+
+
+def read_free_memory_mib(raw: libvirt.virConnect) -> int:
+    """Free memory and what the kernel gives up for it: buffers and page cache."""
+    try:
+        stats = raw.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+        return int(raw.getFreeMemory()) // 2**20
+    return int(sum(stats.get(key, 0) for key in ("free", "buffers", "cached"))) // 2**10
+
+
+def compare_cpu(
+    raw: libvirt.virConnect, cpu_xml: str, *, emulator: str, arch: str, machine: str, domain_type: str
+) -> tuple[CpuVerdict, str]:
+    """Whether the host can give a guest this CPU, and libvirt's words where it can't."""
+    flags = libvirt.VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
+    try:
+        number = raw.compareHypervisorCPU(emulator or None, arch or None, machine or None, domain_type, cpu_xml, flags)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_CPU_INCOMPATIBLE:
+            raise
+        return "incompatible", error.get_error_message()
+    return (_CPU_VERDICTS[number] if 0 <= number < len(_CPU_VERDICTS) else "unknown"), ""
+
+
+def _hypervisor_version(raw: libvirt.virConnect) -> str:
+    """ "" where no QEMU is installed."""
+    try:
+        return _version(raw.getVersion())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_NO_SUPPORT):
+            raise
+        return ""
+
+
+def _version(number: int) -> str:
+    """libvirt writes versions as major * 1,000,000 + minor * 1,000 + release."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

@@ -62,7 +62,7 @@ class Deny(permissions.BasePermission):
         return False
 
 
-def Needs(permission: str) -> type[permissions.BasePermission]:  # noqa: N802 (reads as a class at the call)
+def Needs(permission: str) -> type[permissions.BasePermission]:
     """For who holds `permission` somewhere; the route then looks its objects up through hosts.access."""
 
     class NeedsPermission(permissions.BasePermission):

@@ -36,7 +36,7 @@ RAIL = (
 ACCOUNT = (
     Entry("hosts:tokens", "API tokens", "key"),
     Entry("api-docs", "API documentation", "api"),
-    Entry("password_change", "Change password", "lock"),
+    Entry("hosts:password", "Change password", "lock"),
 )
 
 

@@ -54,7 +54,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Counts for Prometheus, for a signed-in user or `Authorization: Bearer TOKEN`; read from the rows at each scrape."""
     user = request.user
     if not user.is_authenticated:
-        user = user_of_token(request.headers.get("Authorization", "").removeprefix("Bearer ").strip()) or AnonymousUser()
+        user = (
+            user_of_token(request.headers.get("Authorization", "").removeprefix("Bearer ").strip()) or AnonymousUser()
+        )
     if not user.is_authenticated:
         return HttpResponse("Sign in, or send a Bearer token.\n", status=401, headers={"WWW-Authenticate": "Bearer"})
     if not access.may(user, access.SEE):

@@ -40,7 +40,9 @@ def secret_key(folder: Path) -> str:
     key = os.environ.get("KVMCONSOLE_SECRET_KEY", "")
     if key:
         if len(key) < 32:
-            raise ImproperlyConfigured("KVMCONSOLE_SECRET_KEY is shorter than 32 characters; make a longer one or unset it.")
+            raise ImproperlyConfigured(
+                "KVMCONSOLE_SECRET_KEY is shorter than 32 characters; make a longer one or unset it."
+            )
         return key
     kept = folder / "secret_key"
     try:
@@ -134,7 +136,9 @@ if EMBEDDED:
 else:
     # socket_timeout and max_connections said outright: redis-py 8 changed their defaults (django/channels_redis issue 422).
     layer_host = {"address": REDIS_URL, "socket_timeout": None, "max_connections": 5000}
-    CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [layer_host]}}}
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [layer_host]}}
+    }
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
     HUEY = RedisHuey("kvmconsole", url=REDIS_URL, results=False)
 
@@ -144,7 +148,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "hosts:overview"
 LOGOUT_REDIRECT_URL = "login"
@@ -207,5 +214,9 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname:7} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"daphne": {"level": "WARNING"}, "huey": {"level": "WARNING"}, "django.channels.server": {"level": "WARNING"}},
+    "loggers": {
+        "daphne": {"level": "WARNING"},
+        "huey": {"level": "WARNING"},
+        "django.channels.server": {"level": "WARNING"},
+    },
 }

@@ -8,7 +8,9 @@ from rest_framework.permissions import IsAuthenticated
 from kvmconsole import health
 
 schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
-swagger = SpectacularSwaggerView.as_view(url_name="openapi", permission_classes=[IsAuthenticated], template_name="api_docs.html")
+swagger = SpectacularSwaggerView.as_view(
+    url_name="openapi", permission_classes=[IsAuthenticated], template_name="api_docs.html"
+)
 
 urlpatterns = [
     path("", include("hosts.urls")),

@@ -33,7 +33,9 @@ def start(
     event = audit.begin(actor=actor, action="migrate", target=target, hosts=[source, destination], reason=reason)
     try:
         if source == destination:
-            raise Refused(f"{vm.name} is on {source.name} already.", vm=vm.name, host=source.name, hint="Choose another host.")
+            raise Refused(
+                f"{vm.name} is on {source.name} already.", vm=vm.name, host=source.name, hint="Choose another host."
+            )
         address = _ping_address(vm, ping_address)
         migration = _queue(vm, source, destination, options, actor, event, reason, address)
     except (Refused, InvalidInput) as error:
@@ -97,10 +99,14 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
 
     Raises Refused once the guest has switched over.
     """
-    with audit.act(actor=actor, action="cancel migration", target=migration, hosts=[migration.source, migration.destination]):
+    with audit.act(
+        actor=actor, action="cancel migration", target=migration, hosts=[migration.source, migration.destination]
+    ):
         now = timezone.now()
         rows = Migration.objects.filter(pk=migration.pk)
-        if rows.filter(record.unowned(), state=State.QUEUED, attempt=0).update(cancel_requested=now, attempt=1, owner="cancel"):
+        if rows.filter(record.unowned(), state=State.QUEUED, attempt=0).update(
+            cancel_requested=now, attempt=1, owner="cancel"
+        ):
             migration.refresh_from_db()
             record.advance(migration, State.CANCELLED)
             return
@@ -110,7 +116,9 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
             if migration.cancel_requested:
                 return
             label = states.LABELS[State(migration.state)][0]
-            raise Refused(f"{migration.vm_name} can't be held back any more: the migration is {label}.", vm=migration.vm_name)
+            raise Refused(
+                f"{migration.vm_name} can't be held back any more: the migration is {label}.", vm=migration.vm_name
+            )
         migration.refresh_from_db()
         record.publish(migration)
 

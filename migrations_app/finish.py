@@ -82,7 +82,9 @@ class Finish:
         pinged, answered = self._answer()
         words = [f"Runs on {self.m.destination_name}, not on {self.m.source_name}.", pinged]
         if not source.reachable:
-            words[0] = f"Runs on {self.m.destination_name}; {self.m.source_name} does not answer, so its copy could not be looked at."
+            words[0] = (
+                f"Runs on {self.m.destination_name}; {self.m.source_name} does not answer, so its copy could not be looked at."
+            )
         good = answered and source.reachable
         record.end_step(self.m, "verify", StepState.DONE if good else StepState.WARNING, " ".join(words))
         record.advance(self.m, State.DEFINING)
@@ -96,17 +98,24 @@ class Finish:
         """Wait for an answer that came after the switch-over."""
         if self.pinger is None:
             return "Not pinged: its address is not known.", True
-        since = time.monotonic()
-        while time.monotonic() - since < ANSWER_WITHIN_S:
-            if self.pinger.answered_since(since):
+        since, limit = timezone.now(), time.monotonic() + ANSWER_WITHIN_S
+        while time.monotonic() < limit:
+            last = self.pinger.summary().last_at
+            if last and last > since:
                 record.note(self.m, ping=self._merged_ping())
                 gap = self.m.ping.get("longest_gap_ms")
                 return f"It answers ping; the longest gap was {gap} ms.", True
             time.sleep(0.02)
         record.note(self.m, ping=self._merged_ping())
         if not self.pinger.summary().received:
-            return f"{self.m.ping_address} never answered ping, not before the migration either: check the address.", False
-        return f"It has not answered ping for {ANSWER_WITHIN_S:.0f} s since the switch-over: look at its console.", False
+            return (
+                f"{self.m.ping_address} never answered ping, not before the migration either: check the address.",
+                False,
+            )
+        return (
+            f"It has not answered ping for {ANSWER_WITHIN_S:.0f} s since the switch-over: look at its console.",
+            False,
+        )
 
     def _merged_ping(self) -> dict[str, Any]:
         assert self.pinger
@@ -131,7 +140,9 @@ class Finish:
                 connection.define(guest.xml(inactive=True, secure=True, timeout_s=ASK_S), timeout_s=ASK_S)
                 words = "The live XML was dumped and defined; the definition was read back."
             if not guest.is_persistent(timeout_s=ASK_S):
-                raise HostError(f"{self.m.vm_name} is still transient on {self._destination.name}.", hint="Define it by hand.")
+                raise HostError(
+                    f"{self.m.vm_name} is still transient on {self._destination.name}.", hint="Define it by hand."
+                )
             guest.xml(inactive=True, timeout_s=ASK_S)
         record.end_step(self.m, "define", detail=words)
 
@@ -148,7 +159,10 @@ class Finish:
 
     def _settle_source(self) -> tuple[StepState, str]:
         if self.m.source is None:
-            return StepState.WARNING, f"{self.m.source_name} was removed from the console; look there for an old definition."
+            return (
+                StepState.WARNING,
+                f"{self.m.source_name} was removed from the console; look there for an old definition.",
+            )
         with reach.libvirt(self.m.source) as connection:
             try:
                 guest = connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S)
@@ -165,10 +179,16 @@ class Finish:
                 guest.set_autostart(False, timeout_s=ASK_S)
             if self.options.undefine_source:
                 guest.undefine(timeout_s=ASK_S)
-                return StepState.DONE, f"The definition on {self.m.source_name} was removed; it is kept in this history."
+                return (
+                    StepState.DONE,
+                    f"The definition on {self.m.source_name} was removed; it is kept in this history.",
+                )
             mark = stale_mark(lives_on=self.m.destination_name, since=timezone.now())
             guest.set_metadata(mark, key=PREFIX, uri=METADATA_URI, timeout_s=ASK_S)
-            return StepState.DONE, f"The definition on {self.m.source_name} was kept and marked as stale, autostart off."
+            return (
+                StepState.DONE,
+                f"The definition on {self.m.source_name} was kept and marked as stale, autostart off.",
+            )
 
     def _carry_autostart(self) -> None:
         with reach.libvirt(self._destination) as connection:

@@ -40,7 +40,7 @@ class MigrationForm(forms.Form):
 
     undefine_source = flag(
         "Remove the definition at the source",
-        "After the guest is proven to run at the destination. Else it stays there, marked stale: autostart off, start refused.",
+        "After the guest is proven to run at the destination. Else it stays, marked stale: autostart off, start refused.",
     )
     unsafe = flag(
         "Unsafe: migrate although libvirt can't vouch for the disks",
@@ -56,7 +56,7 @@ class MigrationForm(forms.Form):
     )
     postcopy = flag(
         "Allow post-copy",
-        "The guest may go on at the destination before all memory is there. From that moment a network failure stops it.",
+        "The guest may go on at the destination before all memory is there. From then on a network failure stops it.",
     )
     compressed = flag("Compress", "Costs CPU on both hosts; helps on slow networks.")
     tls = flag("Encrypt with TLS", "Needs libvirt's TLS certificates for migration on both hosts.")

@@ -41,7 +41,10 @@ def claim(pk: int, *, owner: str) -> Migration | None:
     """Take up migration `pk` as `owner`; None where it is over, waits for a person, or somebody else drives it."""
     driven = Migration.objects.filter(unowned(), pk=pk, state__in=states.DRIVEN)
     attempt = Migration.objects.filter(pk=pk).values_list("attempt", flat=True).first()
-    if attempt is None or driven.filter(attempt=attempt).update(owner=owner, heartbeat=timezone.now(), attempt=attempt + 1) != 1:
+    if (
+        attempt is None
+        or driven.filter(attempt=attempt).update(owner=owner, heartbeat=timezone.now(), attempt=attempt + 1) != 1
+    ):
         return None
     return Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
 

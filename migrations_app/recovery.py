@@ -36,7 +36,9 @@ def look_again(migration: Migration) -> None:
         record.advance(migration, State.VERIFYING, error="", hint="", evidence={})
     elif verdict.finding is Finding.AT_SOURCE:
         error = migration.error or "The migration ended."
-        record.advance(migration, State.FAILED, error=error, hint=f"{migration.vm_name} runs on at {migration.source_name}.")
+        record.advance(
+            migration, State.FAILED, error=error, hint=f"{migration.vm_name} runs on at {migration.source_name}."
+        )
     else:
         found = runner.evidence(source, destination, verdict.choices, None)
         record.note(migration, evidence=found, error=verdict.because)
@@ -67,7 +69,9 @@ def resolve(*, migration: Migration, choice: str, actor: audit.Actor) -> None:
 def _carry_out(migration: Migration, choice: str) -> None:
     source, destination = views_of_hosts.both(migration)
     if choice not in judge(source, destination).choices:
-        raise Refused("What both hosts say has changed; nothing was done.", vm=migration.vm_name, hint="Look at the page again.")
+        raise Refused(
+            "What both hosts say has changed; nothing was done.", vm=migration.vm_name, hint="Look at the page again."
+        )
     if choice == "close_as_failed":
         record.advance(migration, State.FAILED, hint="Neither host ran the guest when this was closed.")
         return

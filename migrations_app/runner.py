@@ -17,7 +17,7 @@ from migrations_app import finish, plan, preflight, record, views_of_hosts
 from migrations_app.lease import Lease, new_owner
 from migrations_app.models import Migration
 from migrations_app.plan import Options
-from migrations_app.sampler import Sampler, ping_figures
+from migrations_app.sampler import Sampler
 from migrations_app.states import State, StepState
 from migrations_app.verdict import Finding, View, judge
 
@@ -170,7 +170,9 @@ class Drive:
         elif verdict.finding is Finding.RESUME_AT_SOURCE and self.m.tuning.get("paused"):
             self._resume_at_source(error)
         else:
-            record.needs_attention(self.m, error=verdict.because, evidence=evidence(source, destination, verdict.choices, error))
+            record.needs_attention(
+                self.m, error=verdict.because, evidence=evidence(source, destination, verdict.choices, error)
+            )
 
     def _switched(self) -> None:
         record.end_step(self.m, "copy")

@@ -135,5 +135,3 @@ def ping_figures(pinger: Pinger) -> dict[str, object]:
         "longest_gap_ms": summary.longest_gap_ms,
         "strip": [1 if ok else 0 for _, ok, _ in pinger.strip(STRIP)],
     }
-
-

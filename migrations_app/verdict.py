@@ -69,7 +69,9 @@ class Verdict:
 def judge(source: View, destination: View) -> Verdict:
     """The table of crash points, row by row; anything that it does not hold is UNKNOWN."""
     finding, meaning, choices = _find(source, destination)
-    return Verdict(finding, f"The source {source.in_words()}; the destination {destination.in_words()}. {meaning}", choices)
+    return Verdict(
+        finding, f"The source {source.in_words()}; the destination {destination.in_words()}. {meaning}", choices
+    )
 
 
 def _find(source: View, destination: View) -> tuple[Finding, str, tuple[str, ...]]:
@@ -96,19 +98,28 @@ def _find(source: View, destination: View) -> tuple[Finding, str, tuple[str, ...
 def _find_stopped(source: View, destination: View) -> tuple[Finding, str, tuple[str, ...]]:
     """Both answer, neither runs it, no job is under way."""
     if source.paused and destination.gone:
-        meaning = "It is paused at the source and proven not to be active at the destination: it can go on at the source."
+        meaning = (
+            "It is paused at the source and proven not to be active at the destination: it can go on at the source."
+        )
         return Finding.RESUME_AT_SOURCE, meaning, ("resume_at_source", "look_again")
     if destination.paused and source.gone:
         meaning = "It is paused at the destination and proven not to be active at the source: it can go on there."
         return Finding.UNKNOWN, meaning, ("resume_at_destination", "look_again")
     if source.gone and destination.gone:
-        meaning = "Neither host runs it. It was shut down or crashed during the migration; its disks are where they were."
+        meaning = (
+            "Neither host runs it. It was shut down or crashed during the migration; its disks are where they were."
+        )
         return Finding.NOWHERE, meaning, ("look_again", "close_as_failed")
     return Finding.UNKNOWN, "These answers don't settle where the guest may go on.", ("look_again",)
 
 
 def _postcopy(view: View) -> bool:
-    return view.paused and view.reason.replace("_", "-") in ("post-copy", "postcopy", "post-copy failed", "postcopy-failed")
+    return view.paused and view.reason.replace("_", "-") in (
+        "post-copy",
+        "postcopy",
+        "post-copy failed",
+        "postcopy-failed",
+    )
 
 
 CHOICES: dict[str, str] = {

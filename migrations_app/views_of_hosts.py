@@ -18,7 +18,10 @@ def view(host: Host | None, vm_uuid: str) -> View:
             guest = connection.guest(vm_uuid, timeout_s=ASK_S)
             state, reason = guest.state(timeout_s=ASK_S)
             persistent = guest.is_persistent(timeout_s=ASK_S)
-            job = state not in ("shut off", "crashed") and guest.job_stats(timeout_s=ASK_S).kind in ("bounded", "unbounded")
+            job = state not in ("shut off", "crashed") and guest.job_stats(timeout_s=ASK_S).kind in (
+                "bounded",
+                "unbounded",
+            )
             return View(True, True, str(state), str(reason), persistent, job)
     except DomainNotFound:
         return View(reachable=True)

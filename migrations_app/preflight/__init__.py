@@ -38,7 +38,9 @@ def run(*, vm: VirtualMachine, destination: Host, options: Options, ignore: Migr
     """
     source = source_of(vm)
     checks = [*_held(vm, ignore), *findings(gather(vm=vm, source=source, destination=destination), options)]
-    return Report(checks=checks, estimate=estimate(vm, source, destination), command=command_for(vm, destination, options))
+    return Report(
+        checks=checks, estimate=estimate(vm, source, destination), command=command_for(vm, destination, options)
+    )
 
 
 def source_of(vm: VirtualMachine) -> Host:
@@ -60,14 +62,22 @@ def command_for(vm: VirtualMachine, destination: Host, options: Options) -> str:
 def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:
     others = Migration.objects.filter(vm_uuid=vm.uuid, state__in=ACTIVE).exclude(pk=ignore.pk if ignore else None)
     return [
-        Check("held", "Not migrating", "blocker", f"{vm.name} is already migrating, see #{other.pk}.", "Wait until it is over.")
+        Check(
+            "held",
+            "Not migrating",
+            "blocker",
+            f"{vm.name} is already migrating, see #{other.pk}.",
+            "Wait until it is over.",
+        )
         for other in others
     ]
 
 
 def estimate(vm: VirtualMachine, source: Host, destination: Host) -> dict[str, Any]:
     """What the last completed migrations between the two hosts suggest; None where there was none yet."""
-    past = Migration.objects.filter(state=State.COMPLETED, source=source, destination=destination, transferred_bytes__gt=0)
+    past = Migration.objects.filter(
+        state=State.COMPLETED, source=source, destination=destination, transferred_bytes__gt=0
+    )
     last = [m for m in past.order_by("-finished")[:5] if m.progress.get("elapsed_ms")]
     if not last:
         return {"total_s": None, "downtime_ms": None, "converges": None}
@@ -76,4 +86,8 @@ def estimate(vm: VirtualMachine, source: Host, destination: Host) -> dict[str, A
     own = next((m.transferred_bytes for m in last if m.vm_uuid == vm.uuid), None)
     downtimes = sorted(m.downtime_ms for m in last if m.downtime_ms is not None)
     seconds = (own or vm.memory_mib * MIB) / max(rate, 1) + 1
-    return {"total_s": round(seconds, 1), "downtime_ms": downtimes[len(downtimes) // 2] if downtimes else None, "converges": None}
+    return {
+        "total_s": round(seconds, 1),
+        "downtime_ms": downtimes[len(downtimes) // 2] if downtimes else None,
+        "converges": None,
+    }

@@ -91,7 +91,9 @@ def _hosts(facts: Facts) -> Iterator[Check]:
         ("destination_reachable", facts.destination, facts.destination_error),
     ):
         if error:
-            yield Check(name, "Hosts reachable", "blocker", f"{host}: {error}", "Repair the connection, then check again.")
+            yield Check(
+                name, "Hosts reachable", "blocker", f"{host}: {error}", "Repair the connection, then check again."
+            )
     if not (facts.source_error or facts.destination_error):
         yield Check("hosts_reachable", "Hosts reachable", "ok", f"{facts.source} and {facts.destination} answer.")
     if facts.same_machine:
@@ -109,7 +111,9 @@ def _hosts(facts: Facts) -> Iterator[Check]:
         yield Check("peer", "Source reaches destination", "ok", message)
     if _version(facts.destination_libvirt) < _version(facts.source_libvirt):
         message = f"libvirt {facts.destination_libvirt} on {facts.destination} is older than {facts.source_libvirt} on {facts.source}."
-        yield Check("versions", "Versions", "warning", message, "It often works; upgrade the destination where it does not.")
+        yield Check(
+            "versions", "Versions", "warning", message, "It often works; upgrade the destination where it does not."
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -135,8 +139,12 @@ def _room(facts: Facts, domain: Domain) -> Iterator[Check]:
         message = f"{facts.destination} has another VM named {facts.vm_name} (UUID {facts.other_of_same_name})."
         yield Check("name", "Name free", "blocker", message, "Rename one of the two.")
     if facts.known_at_destination in ("running", "paused"):
-        message = f"{facts.vm_name} is already {facts.known_at_destination} on {facts.destination}: two copies of one VM."
-        yield Check("copy", "No second copy", "blocker", message, "Find out which one is the real one before anything else.")
+        message = (
+            f"{facts.vm_name} is already {facts.known_at_destination} on {facts.destination}: two copies of one VM."
+        )
+        yield Check(
+            "copy", "No second copy", "blocker", message, "Find out which one is the real one before anything else."
+        )
     elif facts.known_at_destination:
         message = f"{facts.destination} has an old definition of {facts.vm_name}, shut off; it is replaced."
         yield Check("copy", "No second copy", "warning", message)

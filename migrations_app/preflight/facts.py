@@ -33,12 +33,14 @@ for folder; do
 done
 """
 REMOVE_PROBE = 'for folder; do rm -f -- "$folder/.kvmconsole-probe-$TOKEN"; done'
-LIST_LINKS = "ls /sys/class/net; echo --; for path; do test -e \"$path\" || echo \"$path\"; done"
+LIST_LINKS = 'ls /sys/class/net; echo --; for path; do test -e "$path" || echo "$path"; done'
 
 
 def gather(*, vm: VirtualMachine, source: Host, destination: Host) -> Facts:
     """Ask both hosts, at the same time where one question does not need the other's answer. Never raises HostError."""
-    facts = Facts(vm_name=vm.name, source=source.name, destination=destination.name, maintenance=destination.maintenance)
+    facts = Facts(
+        vm_name=vm.name, source=source.name, destination=destination.name, maintenance=destination.maintenance
+    )
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="preflight") as pool:
         peer = pool.submit(_peer_error, source, destination)
         at_source = pool.submit(_ask_source, facts, vm, source)
@@ -115,7 +117,12 @@ def _other_domains(facts: Facts, vm: VirtualMachine, connection: Any) -> Facts:
 
 def _machine(facts: Facts, domain: Domain | None, connection: Any) -> Facts:
     assert domain
-    where = {"emulator": domain.emulator, "arch": domain.arch, "machine": domain.machine, "domain_type": domain.domain_type}
+    where = {
+        "emulator": domain.emulator,
+        "arch": domain.arch,
+        "machine": domain.machine,
+        "domain_type": domain.domain_type,
+    }
     try:
         connection.domain_capabilities(**where, timeout_s=ASK_S)
     except HostError as error:
@@ -148,7 +155,9 @@ def _peer_error(source: Host, destination: Host) -> str:
 
 def disk_folders(domain: Domain) -> list[str]:
     """The folders in which the domain's writable and readable images lie, backing chains included."""
-    images = {path for disk in domain.disks if disk.type == "file" for path in (disk.source, *disk.backing_chain) if path}
+    images = {
+        path for disk in domain.disks if disk.type == "file" for path in (disk.source, *disk.backing_chain) if path
+    }
     return sorted({str(PurePosixPath(path).parent) for path in images})
 
 

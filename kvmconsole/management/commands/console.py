@@ -24,7 +24,9 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         watcher = Watcher()
         # Threads, and periodic work in the watcher's sweeps: huey only carries the nudges.
-        consumer = jobs.HUEY.create_consumer(workers=4, worker_type="thread", periodic=False, initial_delay=0.05, max_delay=0.2)
+        consumer = jobs.HUEY.create_consumer(
+            workers=4, worker_type="thread", periodic=False, initial_delay=0.05, max_delay=0.2
+        )
 
         def ready() -> None:
             consumer.start()
@@ -33,7 +35,9 @@ class Command(BaseCommand):
             self.stdout.flush()
 
         endpoints = build_endpoint_description_strings(host=host, port=port)
-        server = Server(get_default_application(), endpoints=endpoints, ready_callable=ready, server_name="", verbosity=0)
+        server = Server(
+            get_default_application(), endpoints=endpoints, ready_callable=ready, server_name="", verbosity=0
+        )
         try:
             server.run()
         finally:

@@ -1,0 +1,53 @@
+"""The bar never falls, stays below 100 until the end, and the time left is honest."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hosts.job_stats import JobStats
+from migrations_app.progress import Progress, advance, eta_s
+
+MIB = 1024 * 1024
+
+
+def stats(
+    remaining: int, *, total: int = 1000 * MIB, processed: int = 0, elapsed_ms: int = 0, bps: int = 0
+) -> JobStats:
+    return JobStats(
+        kind="unbounded",
+        data_total_bytes=total,
+        data_remaining_bytes=remaining,
+        data_processed_bytes=processed,
+        time_elapsed_ms=elapsed_ms,
+        memory_bps=bps or None,
+    )
+
+
+@given(st.lists(st.integers(0, 1000 * MIB), min_size=1, max_size=50))
+def test_percent_never_falls_and_never_says_100(remaining: list[int]) -> None:
+    progress, seen = Progress(), []
+    for value in remaining:
+        progress = advance(progress, stats(value))
+        seen.append(progress.percent)
+    assert seen == sorted(seen)
+    assert seen[-1] <= 99
+
+
+def test_a_rate_is_worked_out_where_libvirt_says_none() -> None:
+    first = advance(Progress(), stats(900 * MIB, processed=100 * MIB, elapsed_ms=1000))
+    second = advance(first, stats(800 * MIB, processed=150 * MIB, elapsed_ms=1500))
+    assert second.rate_bytes == 100 * MIB
+
+
+def test_time_left_counts_what_is_dirtied_meanwhile() -> None:
+    assert eta_s(remaining_bytes=100, rate_bytes=20, dirty_bytes=0) == 5
+    assert eta_s(remaining_bytes=100, rate_bytes=20, dirty_bytes=10) == 10
+
+
+def test_there_is_no_time_left_to_tell_when_the_guest_outruns_the_copy() -> None:
+    assert eta_s(remaining_bytes=100, rate_bytes=20, dirty_bytes=20) is None
+
+
+def test_missing_keys_keep_the_last_figures() -> None:
+    before = advance(Progress(), stats(900 * MIB, processed=100 * MIB, elapsed_ms=1000))
+    after = advance(before, JobStats(kind="unbounded"))
+    assert (after.remaining_bytes, after.total_bytes) == (before.remaining_bytes, before.total_bytes)

@@ -12,22 +12,12 @@ const color = (element, name) => {
   probe.remove();
   return found;
 };
-const known = (value) => value !== null && value !== undefined && value !== "";
-const mib = (count, size = 1) => (known(count) ? (Number(count) * Number(size)) / MIB : null);
+const mib = (bytes) => (bytes === null || bytes === undefined || bytes === "" ? null : Number(bytes) / MIB);
 const seconds = (value) => `${value} s`;
 
 function readSeries(element) {
-  const rows = JSON.parse(document.getElementById(element.dataset.chart).textContent);
-  const columns = [[], [], [], []];
-  for (const [atMs, remaining, rate, dirtyPages] of rows) push(element, columns, atMs, remaining, rate, dirtyPages);
-  return columns;
-}
-
-function push(element, columns, atMs, remaining, rate, dirtyPages) {
-  columns[0].push(Number(atMs) / 1000);
-  columns[1].push(mib(remaining));
-  columns[2].push(mib(rate));
-  columns[3].push(mib(dirtyPages, element.dataset.pageSize));
+  const series = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+  return [series.elapsed_s, ...["remaining_bytes", "rate_bytes", "dirty_bytes"].map((name) => series[name].map(mib))];
 }
 
 function options(element) {
@@ -100,9 +90,9 @@ function reread() {
 function addSample() {
   for (const [element, { plot, data }] of charts) {
     const sample = document.getElementById(element.dataset.sample);
-    if (!sample?.value || Number(sample.value) / 1000 <= (data[0].at(-1) ?? 0)) continue;
-    const { remainingBytes, rateBytes, dirtyPages } = sample.dataset;
-    push(element, data, sample.value, remainingBytes, rateBytes, dirtyPages);
+    if (!sample?.value || Number(sample.value) <= (data[0].at(-1) ?? 0)) continue;
+    data[0].push(Number(sample.value));
+    ["remainingBytes", "rateBytes", "dirtyBytes"].forEach((name, index) => data[index + 1].push(mib(sample.dataset[name])));
     plot.setData(data);
     fillTable(element, data);
   }

@@ -13,10 +13,10 @@ BARS = 240
 STEP, HEIGHT, ANSWERED = 3, 28, 10
 
 
-def bars(answers: Sequence[int], limit: int = BARS) -> list[bool]:
-    """`answers` (1: answered, 0: lost) in at most `limit` bars, in order; False where any answer of a bar was lost."""
+def bars(answers: Sequence[bool], limit: int = BARS) -> list[bool]:
+    """`answers` in at most `limit` bars, in order; False where any answer of a bar was lost."""
     if len(answers) <= limit:
-        return [bool(answer) for answer in answers]
+        return list(answers)
     edges = [len(answers) * i // limit for i in range(limit + 1)]
     return [all(answers[start:end]) for start, end in pairwise(edges)]
 
@@ -28,9 +28,9 @@ def path(drawn: Sequence[bool], *, answered: bool) -> str:
 
 
 @register.inclusion_tag("components/_strip.html")
-def ping_strip(ping: dict[str, Any]) -> dict[str, Any]:
-    """The last answers of `ping` (its `strip`) above the sentence of all of them (sent, lost, longest_gap_ms)."""
-    drawn = bars(ping.get("strip") or [])
+def ping_strip(answers: Sequence[bool], ping: dict[str, Any]) -> dict[str, Any]:
+    """The strip of `answers` (True: answered) beside the sentence of `ping` (sent, lost, longest_gap_ms)."""
+    drawn = bars(answers)
     return {
         "width": max(len(drawn), 1) * STEP,
         "height": HEIGHT,

@@ -117,13 +117,6 @@ def moment(value: object) -> datetime | None:
 
 
 @register.filter
-def until(start: datetime | str | None, end: datetime | str | None) -> str:
-    """The time from one moment to another in words, a dash while either is unknown: `{{ m.started|until:m.finished }}`."""
-    started, ended = moment(start), moment(end)
-    return duration((ended - started).total_seconds()) if started and ended else UNKNOWN
-
-
-@register.filter
 def when(value: datetime | str | None) -> str | SafeString:
     """A moment as a `<time>` in UTC, which page.js turns into the reader's own zone."""
     at = moment(value)

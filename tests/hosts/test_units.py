@@ -106,11 +106,6 @@ def test_a_moment_is_written_in_utc_with_its_iso_form() -> None:
     assert units.when(at.isoformat()) == html
 
 
-def test_the_time_between_two_moments_is_a_duration() -> None:
-    assert plain(units.until("2026-11-23T10:33:05Z", "2026-11-23T11:34:17+01:00")) == "1 min 12 s"
-    assert units.until("2026-11-23T10:33:05Z", None) == units.UNKNOWN
-
-
 def test_a_moment_without_a_zone_counts_as_utc() -> None:
     assert units.moment("2026-11-23T10:33:05") == datetime(2026, 11, 23, 10, 33, 5, tzinfo=UTC)
 

@@ -4,12 +4,20 @@ import re
 from uuid import UUID
 
 import django_filters as filters
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Prefetch, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from hosts import access, inventory
 from hosts.models import AuditEvent, Host, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
 
 PART_OF_MAC = re.compile(r"(?:[0-9a-f]{2}:){1,5}[0-9a-f]{0,2}", re.IGNORECASE)
+
+
+def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
+    """The guests that `user` may see, each with `shown_placements`: those on hosts that `user` may see."""
+    placements = Placement.objects.filter(present=True, host__in=access.hosts_for(user)).select_related("host")
+    vms = inventory.with_running_copies(inventory.known_vms(access.vms_for(user)))
+    return vms.select_related("host").prefetch_related(Prefetch("placements", placements, to_attr="shown_placements"))
 
 
 class HostFilter(filters.FilterSet):
@@ -44,7 +52,13 @@ class VmFilter(filters.FilterSet):
     state = filters.MultipleChoiceFilter(choices=VmState.choices)
     stale = filters.BooleanFilter(method="with_stale_copy", label="Has a leftover definition")
     sort = filters.OrderingFilter(
-        fields=[("name", "name"), ("state", "state"), ("host__name", "host"), ("vcpus", "vcpus"), ("memory_mib", "memory_mib")]
+        fields=[
+            ("name", "name"),
+            ("state", "state"),
+            ("host__name", "host"),
+            ("vcpus", "vcpus"),
+            ("memory_mib", "memory_mib"),
+        ]
     )
 
     class Meta:
@@ -76,7 +90,13 @@ class MountFilter(filters.FilterSet):
     state = filters.MultipleChoiceFilter(choices=MountState.choices)
     source = filters.CharFilter()
     sort = filters.OrderingFilter(
-        fields=[("host__name", "host"), ("target", "target"), ("source", "source"), ("state", "state"), ("used_bytes", "used")]
+        fields=[
+            ("host__name", "host"),
+            ("target", "target"),
+            ("source", "source"),
+            ("state", "state"),
+            ("used_bytes", "used"),
+        ]
     )
 
     class Meta:

@@ -8,6 +8,9 @@ from django.utils import timezone
 
 from hosts import access, inventory
 from hosts.models import Host, HostGroup, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
+from migrations_app.models import Migration, MigrationStep
+from migrations_app.plan import Options
+from migrations_app.states import STEPS, State
 
 PASSWORD = "correct horse battery"
 
@@ -43,7 +46,9 @@ def vm(
         "name": name,
         "vcpus": vcpus,
         "memory_mib": memory_mib,
-        "disks": [{"target": "vda", "device": "disk", "type": "file", "source": disk, "format": "qcow2", "cache": "none"}],
+        "disks": [
+            {"target": "vda", "device": "disk", "type": "file", "source": disk, "format": "qcow2", "cache": "none"}
+        ],
         "interfaces": [{"mac": mac, "type": "bridge", "source": "br0", "model": "virtio"}],
     }
     Placement.objects.create(vm=row, host=on, state=state, persistent=persistent, facts=facts)
@@ -71,4 +76,37 @@ def user(name: str = "alice", *, role: str | None = None, scope: HostGroup | Non
         names = [permission.split(".")[1] for permission in access.ROLES[role]]
         group.permissions.set(Permission.objects.filter(content_type__app_label="hosts", codename__in=names))
         access.give_role(user=row, role=role, scope=scope)
+    return row
+
+
+def migration(
+    of: VirtualMachine | None = None,
+    *,
+    to: Host | None = None,
+    state: str = State.COPYING,
+    options: Options | None = None,
+    by: User | None = None,
+    **fields: Any,
+) -> Migration:
+    """A migration in `state` with its steps, of a VM on a host to another; both are made where they are not given."""
+    of = of or vm(on=Host.objects.filter(name="h1").first() or host("h1"))
+    to = to or Host.objects.filter(name="h2").first() or host("h2")
+    over = state in (State.COMPLETED, State.CANCELLED, State.FAILED)
+    times = {"started": timezone.now(), "finished": timezone.now() if over else None}
+    row = Migration.objects.create(
+        vm=of,
+        vm_uuid=of.uuid,
+        vm_name=of.name,
+        source=of.host,
+        source_name=of.host.name if of.host else "",
+        destination=to,
+        destination_name=to.name,
+        options=(options or Options()).to_dict(),
+        user=by,
+        username=by.username if by else "somebody",
+        state=state,
+        **{"command": f"virsh migrate {of.name}", **times, **fields},
+    )
+    steps = [MigrationStep(migration=row, position=i, name=name) for i, name in enumerate(STEPS)]
+    MigrationStep.objects.bulk_create(steps)
     return row

@@ -2,9 +2,10 @@
 
 from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
-from hosts.actions.vms import adopt, define, destroy, reboot, shutdown, start, undefine_stale
+from hosts.actions.vms import VM_ACTS, adopt, define, destroy, reboot, shutdown, start, undefine_stale
 
 __all__ = [
+    "VM_ACTS",
     "ConnectionTest",
     "add_host",
     "adopt",

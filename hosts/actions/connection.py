@@ -7,7 +7,7 @@ from typing import Literal
 from hosts import audit, reach
 from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, InvalidInput, Refused
 from hosts.host_uri import HostUri, SshAddress, validate_address, validate_ssh_target
-from hosts.libvirt_client.connection import HostInfo
+from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host
 from hosts.ssh import HostKey, scan_host_key
 
@@ -15,7 +15,9 @@ KeyState = Literal["known", "unknown", "changed", "none"]
 CONNECT_TIMEOUT_S = 15.0
 SCAN_TIMEOUT_S = 8.0
 SSH_PORT = 22
-TCP_WARNING = "qemu+tcp has no login and no encryption: whoever reaches its port controls this host and can read guest memory."
+TCP_WARNING = (
+    "qemu+tcp has no login and no encryption: whoever reaches its port controls this host and can read guest memory."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,13 @@ def _look_at_keys(found: ConnectionTest, name: str, address: SshAddress) -> Conn
     if state == "known":
         return replace(found, key_state="known")
     error_class = HostKeyChanged if state == "changed" else HostKeyUnknown
-    what = "presents another ssh host key than the one trusted" if state == "changed" else "has an ssh host key not trusted yet"
-    error = error_class(f"{name} ({hostname} port {port}) {what}", host=name)
-    return replace(found, ok=False, error=error, host_keys=presented, key_state=state)
+    what = (
+        "presents another ssh host key than the one trusted"
+        if state == "changed"
+        else "has an ssh host key not trusted yet"
+    )
+    refusal = error_class(f"{name} ({hostname} port {port}) {what}", host=name)
+    return replace(found, ok=False, error=refusal, host_keys=presented, key_state=state)
 
 
 def _warnings(host: Host) -> tuple[str, ...]:

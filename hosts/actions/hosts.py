@@ -159,7 +159,9 @@ def _require_connection(host: Host) -> None:
     if found.error:
         raise found.error
     if found.info and (other := inventory.same_machine(host, found.info)):
-        raise InvalidInput(f"{host.uri} is the same machine as {other.name} (host UUID {found.info.host_uuid}).", field="uri")
+        raise InvalidInput(
+            f"{host.uri} is the same machine as {other.name} (host UUID {found.info.host_uuid}).", field="uri"
+        )
 
 
 def _accept_keys(host: Host, actor: audit.Actor, *, required: bool) -> None:

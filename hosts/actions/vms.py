@@ -1,6 +1,6 @@
 """What the console does to a guest besides migrating it. Each checks its safety rules itself and is audited."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from django.core.cache import cache
@@ -82,7 +82,9 @@ def undefine_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason
         placement = _require_placement(vm, host)
         if not placement.stale or guest.is_active(timeout_s=ACT_TIMEOUT_S):
             raise Refused(
-                f"The definition of {vm.name} on {host.name} is not a leftover, so it stays.", host=host.name, vm=vm.name
+                f"The definition of {vm.name} on {host.name} is not a leftover, so it stays.",
+                host=host.name,
+                vm=vm.name,
             )
         if not any(answer.is_active or answer.is_good_definition for answer in ask_others(vm=vm, host=host)):
             raise Refused(
@@ -107,20 +109,34 @@ def adopt(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
         inventory.settle({vm.pk})
 
 
+VM_ACTS: dict[str, Callable[..., None]] = {
+    "start": start,
+    "shutdown": shutdown,
+    "reboot": reboot,
+    "destroy": destroy,
+    "define": define,
+    "undefine-stale": undefine_stale,
+    "adopt": adopt,
+}
+"""By the name that paths give them, the same for pages and API."""
+
+
 @contextmanager
 def _act(action: str, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str) -> Iterator[None]:
     """Audit the act, and refuse it while something else uses the guest."""
     target = f"VM {vm.name} on {host.name}"
     with audit.act(actor=actor, action=action, target=target, hosts=[host], reason=reason):
         if held := holds.why(vm=vm):
-            raise Refused(f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it.")
+            raise Refused(
+                f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it."
+            )
         yield
 
 
 @contextmanager
 def _claim(vm: VirtualMachine, host: Host) -> Iterator[None]:
     """One start of a guest at a time: two at once would each find that the other host does not run it yet."""
-    key = f"start of {vm.pk}".replace(" ", "-")
+    key = f"start-of-vm-{vm.pk}"
     if not cache.add(key, host.name, timeout=CLAIM_S):
         raise Refused(
             f"Another start of {vm.name} is under way, on {cache.get(key) or 'a host'}.",
@@ -145,6 +161,9 @@ def _guest(vm: VirtualMachine, host: Host) -> Iterator[tuple[Connection, Guest]]
                 # The act is over, well or not; what it changed also comes as an event if this last question fails.
                 with suppress(HostError):
                     inventory.sync_domain(host, connection, vm.uuid)
+    except DomainNotFound as error:
+        message = f"{host.name} does not know {vm.name} any more"
+        raise DomainNotFound(message, host=host.name, vm=vm.name, raw=error.raw) from error
     except HostError as error:
         error.vm = error.vm or vm.name
         error.host = error.host or host.name

@@ -10,7 +10,7 @@ from hosts.models import AuditEvent, Export, Host, Mount, Placement, StoragePool
 
 
 class HostSerializer(serializers.ModelSerializer[Host]):
-    groups = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    groups: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
 
     class Meta:
         model = Host
@@ -108,7 +108,7 @@ class MountSerializer(serializers.ModelSerializer[Mount]):
 
 
 class MountInput(serializers.Serializer[Any]):
-    source = serializers.CharField(help_text="SERVER:/path")
+    source = serializers.CharField(help_text="SERVER:/path")  # type: ignore[assignment]
     target = serializers.CharField()
     options = serializers.CharField(required=False, allow_blank=True)
     persist = serializers.BooleanField(required=False)
@@ -116,7 +116,7 @@ class MountInput(serializers.Serializer[Any]):
 
 
 class ExportSerializer(serializers.ModelSerializer[Export]):
-    source = serializers.SerializerMethodField(help_text="As a mount takes it.")
+    source = serializers.SerializerMethodField(help_text="As a mount takes it.")  # type: ignore[assignment]
 
     class Meta:
         model = Export
@@ -145,7 +145,18 @@ class VmSerializer(serializers.ModelSerializer[VirtualMachine]):
 
     class Meta:
         model = VirtualMachine
-        fields = ("uuid", "name", "state", "host", "persistent", "memory_mib", "vcpus", "address", "conflict", "placements")
+        fields: tuple[str, ...] = (
+            "uuid",
+            "name",
+            "state",
+            "host",
+            "persistent",
+            "memory_mib",
+            "vcpus",
+            "address",
+            "conflict",
+            "placements",
+        )
 
     def get_persistent(self, vm: VirtualMachine) -> bool:
         return any(placement.persistent for placement in _where_it_is(vm))
@@ -172,7 +183,9 @@ class VmDetailSerializer(VmSerializer):
 
 
 class VmActInput(serializers.Serializer[Any]):
-    host = serializers.CharField(required=False, help_text="The host whose copy is meant; by default the one where the VM is.")
+    host = serializers.CharField(
+        required=False, help_text="The host whose copy is meant; by default the one where the VM is."
+    )
     reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
 
 

@@ -78,7 +78,9 @@ class MountDetail(generics.GenericAPIView[Mount]):
     serializer_class = MountSerializer
 
     @extend_schema(
-        parameters=[OpenApiParameter("forget_fstab", bool, description="Also take its line out of /etc/fstab. Default: true.")],
+        parameters=[
+            OpenApiParameter("forget_fstab", bool, description="Also take its line out of /etc/fstab. Default: true.")
+        ],
         responses={204: None},
     )
     def delete(self, request: Request, name: str, pk: int) -> Response:

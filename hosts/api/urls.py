@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from hosts import actions
 from hosts.api import audit, hosts, storage, vms
 
 app_name = "hosts-api"
@@ -16,6 +17,6 @@ urlpatterns = [
     path("exports", storage.ExportList.as_view(), name="exports"),
     path("vms", vms.VmList.as_view(), name="vms"),
     path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),
-    *[path(f"vms/<uuid:uuid>/{act}", vms.VmAct.as_view(act=act), name=f"vm-{act}") for act in vms.ACTS],
+    *[path(f"vms/<uuid:uuid>/{act}", vms.VmAct.as_view(act=act), name=f"vm-{act}") for act in actions.VM_ACTS],
     path("audit", audit.AuditList.as_view(), name="audit"),
 ]

@@ -1,9 +1,8 @@
 """/vms and /vms/{uuid}…"""
 
-from collections.abc import Callable
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics
@@ -12,29 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hosts import access, actions, inventory
+from hosts import access, actions
 from hosts.api.base import actor_of, host_for, require
 from hosts.api.serializers import VmActInput, VmDetailSerializer, VmSerializer
 from hosts.errors import Refused
-from hosts.filters import VmFilter
-from hosts.models import Placement, VirtualMachine
-
-ACTS: dict[str, Callable[..., None]] = {
-    "start": actions.start,
-    "shutdown": actions.shutdown,
-    "reboot": actions.reboot,
-    "destroy": actions.destroy,
-    "define": actions.define,
-    "undefine-stale": actions.undefine_stale,
-    "adopt": actions.adopt,
-}
-
-
-def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
-    """The guests that `user` may see, each with `shown_placements`: those on hosts that `user` may see."""
-    placements = Placement.objects.filter(present=True, host__in=access.hosts_for(user)).select_related("host")
-    vms = inventory.with_running_copies(inventory.known_vms(access.vms_for(user)))
-    return vms.select_related("host").prefetch_related(Prefetch("placements", placements, to_attr="shown_placements"))
+from hosts.filters import VmFilter, shown_vms
+from hosts.models import VirtualMachine
 
 
 class VmList(generics.ListAPIView[VirtualMachine]):
@@ -74,7 +56,9 @@ class VmAct(APIView):
         if host is None:
             raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
         require(request, access.OPERATE, host)
-        ACTS[self.act](vm=vm, host=host, actor=actor_of(request), reason=given.validated_data.get("reason", ""))
+        actions.VM_ACTS[self.act](
+            vm=vm, host=host, actor=actor_of(request), reason=given.validated_data.get("reason", "")
+        )
         return Response(VmDetailSerializer(_reread(vm, request)).data)
 
 

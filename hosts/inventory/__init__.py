@@ -17,7 +17,7 @@ from hosts.inventory.placements import record, settle
 from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
-from hosts.inventory.summary import MIGRATION_REASON, running_copies
+from hosts.inventory.summary import WAITING_REASONS, running_copies
 from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmState
 from hosts.models.inventory import ACTIVE_STATES
@@ -94,7 +94,7 @@ def known_vms(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
 def with_running_copies(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
     """With `running_copies`, on how many hosts the guest itself is active. Two mean two writers on one disk."""
     active = Placement.objects.filter(vm=OuterRef("pk"), present=True, state__in=ACTIVE_STATES)
-    running = active.exclude(state=VmState.PAUSED, reason=MIGRATION_REASON).order_by().values("vm")
+    running = active.exclude(state=VmState.PAUSED, reason__in=WAITING_REASONS).order_by().values("vm")
     return vms.annotate(running_copies=Coalesce(Subquery(running.annotate(count=Count("pk")).values("count")), 0))
 
 

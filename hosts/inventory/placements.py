@@ -112,7 +112,9 @@ def _apply(row: Placement, fields: dict[str, Any], asked: datetime) -> bool:
 
 def _write(rows: list[Placement]) -> None:
     """Insert or update all rows at once."""
-    Placement.objects.bulk_create(rows, update_conflicts=True, unique_fields=["vm", "host"], update_fields=[*REPORTED, "seen"])
+    Placement.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["vm", "host"], update_fields=[*REPORTED, "seen"]
+    )
 
 
 def _relabel(placements: list[Placement]) -> list[Placement]:
@@ -143,11 +145,11 @@ def _write_summaries(vms: list[VirtualMachine]) -> None:
 
 def _tell(vms: Iterable[VirtualMachine], placements: Iterable[Placement]) -> None:
     """Tell the pages of these guests, and the list of all once."""
-    hosts: dict[int, set[int | None]] = {vm.pk: {vm.host_id} for vm in vms}
+    told = list(vms)
+    hosts: dict[int, set[int | None]] = {vm.pk: {vm.host_id} for vm in told}
     for placement in placements:
         hosts[placement.vm_id].add(placement.host_id)
-    told = list(vms)
     if len(told) <= MANY:
         for vm in told:
-            live.publish(f"vm.{vm.uuid}", hosts=sorted(filter(None, hosts[vm.pk])))
-    live.publish("vms", hosts=sorted(filter(None, set().union(*hosts.values()))))
+            live.publish(f"vm.{vm.uuid}", hosts=list(hosts[vm.pk]))
+    live.publish("vms", hosts=list(set().union(*hosts.values())))

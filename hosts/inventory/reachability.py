@@ -7,7 +7,7 @@ from django.utils import timezone
 from hosts import live
 from hosts.errors import HostError
 from hosts.inventory.placements import settle_host
-from hosts.libvirt_client.connection import HostInfo
+from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host, HostState
 
 INFO_FIELDS = [
@@ -35,7 +35,12 @@ def mark_online(*, host: Host, info: HostInfo) -> None:
 def mark_unreachable(*, host: Host, error: HostError, retry_at: datetime | None = None) -> None:
     """The host has not answered: say why, what to do and when it is tried again; its guests' states are unknown now."""
     went_away = host.state == HostState.ONLINE
-    fields = {"state": HostState.UNREACHABLE, "error": str(error), "hint": error.hint, "retry_at": retry_at}
+    fields: dict[str, object] = {
+        "state": HostState.UNREACHABLE,
+        "error": str(error),
+        "hint": error.hint,
+        "retry_at": retry_at,
+    }
     _update(host, fields)
     if went_away:
         settle_host(host)

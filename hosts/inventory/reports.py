@@ -6,7 +6,7 @@ from uuid import UUID
 from hosts.domain_digest import definition_digest
 from hosts.domain_xml import Domain
 from hosts.inventory.placements import Report
-from hosts.libvirt_client.connection import DomainState
+from hosts.libvirt_client.domain_list import DomainState
 from hosts.stale_mark import is_marked_stale
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from hosts.models import Placement, VmState
 
-MIGRATION_REASON = "migration"
-"""libvirt's reason (VIR_DOMAIN_PAUSED_MIGRATION) of the copy that waits at either end while a migration is under way."""
+WAITING_REASONS = ("migration", "post-copy", "post-copy failed")
+"""libvirt's reasons (VIR_DOMAIN_PAUSED_MIGRATION, …_POSTCOPY, …_POSTCOPY_FAILED) of a copy that waits, paused, at either end
+of a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Summary:
 
 def is_waiting_copy(placement: Placement) -> bool:
     """The paused half of a migration under way: no second guest, since only one of the two ever runs."""
-    return placement.state == VmState.PAUSED and placement.reason == MIGRATION_REASON
+    return placement.state == VmState.PAUSED and placement.reason in WAITING_REASONS
 
 
 def running_copies(placements: Iterable[Placement]) -> list[Placement]:

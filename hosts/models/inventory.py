@@ -33,7 +33,9 @@ class Host(models.Model):
         blank=True,
         help_text="The URI through which other hosts reach this one's libvirtd, where it is not the one above.",
     )
-    ssh = models.CharField("ssh target", max_length=255, blank=True, help_text="user@host[:port] for mounts and probes.")
+    ssh = models.CharField(
+        "ssh target", max_length=255, blank=True, help_text="user@host[:port] for mounts and probes."
+    )
     migration_address = models.CharField(
         max_length=255, blank=True, help_text="Address in the network that carries guest memory."
     )
@@ -107,13 +109,20 @@ class VirtualMachine(models.Model):
     uuid = models.UUIDField(unique=True)
     name = models.CharField(max_length=255, db_index=True)
     host = models.ForeignKey(
-        Host, null=True, blank=True, on_delete=models.SET_NULL, related_name="vms", help_text="Where it runs, else where it is defined."
+        Host,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="vms",
+        help_text="Where it runs, else where it is defined.",
     )
     state = models.CharField(max_length=16, choices=VmState, default=VmState.UNKNOWN)
     vcpus = models.PositiveIntegerField(default=0)
     memory_mib = models.PositiveBigIntegerField(default=0)
     address = models.GenericIPAddressField(
-        null=True, blank=True, help_text="The guest's own address, pinged during a migration; the last one given or found."
+        null=True,
+        blank=True,
+        help_text="The guest's own address, pinged during a migration; the last one given or found.",
     )
     seen = models.DateTimeField(auto_now=True)
 

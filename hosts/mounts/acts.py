@@ -25,7 +25,14 @@ SHOWN_NAMES = 8
 
 
 def mount(
-    *, host: Host, source: str, target: str, options: str = "", persist: bool = False, actor: audit.Actor, reason: str = ""
+    *,
+    host: Host,
+    source: str,
+    target: str,
+    options: str = "",
+    persist: bool = False,
+    actor: audit.Actor,
+    reason: str = "",
 ) -> Mount:
     """Mount `source` (SERVER:/path) at `target` on `host`, and with `persist` write it to /etc/fstab.
 
@@ -66,7 +73,9 @@ def unmount(
     what = f"{mount.source} at {target} on {host.name}"
     with audit.act(actor=actor, action="unmount", target=what, hosts=[host], reason=reason):
         if held := holds.why(host=host):
-            raise Refused(f"{target} on {host.name} stays mounted: {held}.", host=host.name, hint="Wait until that is over.")
+            raise Refused(
+                f"{target} on {host.name} stays mounted: {held}.", host=host.name, hint="Wait until that is over."
+            )
         _require_unused(host, target, allow_defined=allow_defined)
         _unmount_now(host, target)
         if forget_fstab:
@@ -121,7 +130,9 @@ def _require_empty(host: Host, target: str) -> None:
     result = reach.run(host, argv, timeout_s=SSH_MARGIN_S, check=False)
     if result.returncode == scripts.IS_LINK:
         real = result.stdout.strip()
-        raise Refused(f"{target} on {host.name} leads to {real} by a symbolic link.", host=host.name, hint=f"Mount at {real}.")
+        raise Refused(
+            f"{target} on {host.name} leads to {real} by a symbolic link.", host=host.name, hint=f"Mount at {real}."
+        )
     if result.returncode == scripts.NOT_A_FOLDER:
         raise Refused(f"{target} on {host.name} is not a folder.", host=host.name, hint="Choose another path.")
     if result.returncode != 0:
@@ -134,7 +145,9 @@ def _require_empty(host: Host, target: str) -> None:
 def _would_hide(host: Host, target: str, hidden: Hidden) -> Refused:
     top = [name for name in hidden.entries if "/" not in name]
     names = list(dict.fromkeys([*hidden.disk_images, *top]))
-    listed = ", ".join(names[:SHOWN_NAMES]) + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else "")
+    listed = ", ".join(names[:SHOWN_NAMES]) + (
+        f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    )
     images = f", among it {len(hidden.disk_images)} disk image(s)" if hidden.disk_images else ""
     return Refused(
         f"{target} on {host.name} is not empty; a mount would hide what is in it{images}: {listed}.",
@@ -155,7 +168,9 @@ def _mount_now(host: Host, share: NfsSource, target: str, options: str) -> None:
         _require_empty(host, target)
     if result.returncode == scripts.LOCKED:
         raise Refused(f"Another mount is under way on {host.name}.", host=host.name, hint="Try again in a moment.")
-    raise explain_mount(returncode=result.returncode, stderr=result.stderr, source=share, host=host.name, limit_s=MOUNT_LIMIT_S)
+    raise explain_mount(
+        returncode=result.returncode, stderr=result.stderr, source=share, host=host.name, limit_s=MOUNT_LIMIT_S
+    )
 
 
 def _persist(host: Host, share: NfsSource, target: str, options: str) -> None:

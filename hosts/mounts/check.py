@@ -68,7 +68,8 @@ def check_mounts(host: Host) -> list[Mount]:
         unknown = {"state": MountState.UNKNOWN, "detail": f"{error} {error.hint}", "latency_ms": None}
         return _store(host, [(row, unknown) for row in rows.values()])
     found = [
-        (rows.get(target) or Mount(host=host, target=target), target, view.at(target), health.get(target)) for target in targets
+        (rows.get(target) or Mount(host=host, target=target), target, view.at(target), health.get(target))
+        for target in targets
     ]
     return _store(host, [(row, _fields(row, fact, view.wanted_at(target), well)) for row, target, fact, well in found])
 
@@ -98,7 +99,9 @@ def _health(status: int, latency_us: int, said: str) -> Health:
     figures = said.split()
     if status == 0 and len(figures) == 3:
         block, blocks, free = (int(figure) for figure in figures)
-        return Health(answers=True, latency_ms=latency_us / 1000, size_bytes=block * blocks, used_bytes=block * (blocks - free))
+        return Health(
+            answers=True, latency_ms=latency_us / 1000, size_bytes=block * blocks, used_bytes=block * (blocks - free)
+        )
     if status == KILLED:
         said = f"The server did not answer within {HEALTH_LIMIT_S} seconds."
     return Health(answers=False, said=said)
@@ -129,7 +132,11 @@ def _fields(row: Mount, fact: MountFact | None, entry: FstabEntry | None, health
         return {**fields, "state": MountState.STALE, "detail": health.said}
     fields |= {"size_bytes": health.size_bytes, "used_bytes": health.used_bytes}
     if wanted_source and fact.source.rstrip("/") != wanted_source.rstrip("/"):
-        return {**fields, "state": MountState.OTHER_SOURCE, "detail": f"{fact.source} ({fact.fstype}) is mounted there."}
+        return {
+            **fields,
+            "state": MountState.OTHER_SOURCE,
+            "detail": f"{fact.source} ({fact.fstype}) is mounted there.",
+        }
     return {**fields, "state": MountState.HEALTHY}
 
 

@@ -31,7 +31,12 @@ _MOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
         "{host} can't resolve the name {server}",
         "Use the server's IP address, or add the name to DNS or to /etc/hosts of {host}.",
     ),
-    (r"Connection refused", Unreachable, "No NFS server answers on {server}", "On {server}: systemctl start nfs-server"),
+    (
+        r"Connection refused",
+        Unreachable,
+        "No NFS server answers on {server}",
+        "On {server}: systemctl start nfs-server",
+    ),
     (
         r"No route to host|Network is unreachable|Host is down",
         Unreachable,
@@ -75,7 +80,6 @@ _MOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
         "Unmount it, then mount it again.",
     ),
 )
-_MOUNT_PATTERNS = [(re.compile(pattern), *rest) for pattern, *rest in _MOUNT]
 _SHOWMOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
     (
         r"Program not registered|Port mapper failure(?!.*[Tt]imed out)|Connection refused",
@@ -106,8 +110,8 @@ def explain_mount(*, returncode: int, stderr: str, source: NfsSource, host: str,
     if returncode == KILLED:
         message = "{server} did not answer {host} within " + f"{limit_s:g} seconds; nothing was mounted"
         return _error(TimedOut, message, "Check that the server is up and that TCP port 2049 is open.", stderr, words)
-    for pattern, error, message, hint in _MOUNT_PATTERNS:
-        if pattern.search(stderr):
+    for pattern, error, message, hint in _MOUNT:
+        if re.search(pattern, stderr):
             return _error(error, message, hint, stderr, words)
     return CommandFailed(["mount", "-t", "nfs", str(source)], returncode, stderr, host=host)
 
@@ -116,7 +120,9 @@ def explain_unmount(*, returncode: int, stderr: str, target: str, host: str, lim
     """The error that a failed unmount stands for. What fuser says of the processes is part of `stderr`."""
     words = {"target": target, "host": host}
     if returncode == KILLED:
-        message = "{target} could not be unmounted on {host} within " + f"{limit_s:g} seconds: its server does not answer"
+        message = (
+            "{target} could not be unmounted on {host} within " + f"{limit_s:g} seconds: its server does not answer"
+        )
         return _error(TimedOut, message, "Bring the server back, or run on the host: umount -f {target}", stderr, words)
     if "busy" in stderr:
         users = processes(stderr)

@@ -7,6 +7,7 @@ from hosts import reach
 from hosts.domain_xml import Domain
 from hosts.errors import HostError
 from hosts.models import Host, Placement
+from hosts.models.inventory import ACTIVE_STATES
 
 ASK_TIMEOUT_S = 10.0
 
@@ -21,9 +22,9 @@ def guests_below(*, host: Host, target: str) -> tuple[list[str], list[str]]:
     try:
         with reach.libvirt(host, timeout_s=ASK_TIMEOUT_S) as connection:
             found = [
-                (domain.name, domain.is_active, _sources(domain.live_xml or domain.persistent_xml))
+                (domain.name, domain.state in ACTIVE_STATES, _sources(domain.live_xml or domain.persistent_xml))
                 for domain in connection.domains()
-                if domain.is_active or str(domain.uuid) not in stale
+                if domain.state in ACTIVE_STATES or domain.uuid not in stale
             ]
     except HostError:
         rows = Placement.objects.filter(host=host, present=True, stale=False).select_related("vm")
@@ -38,4 +39,4 @@ def is_below(sources: Iterable[str | None], target: str) -> bool:
 
 
 def _sources(xml: str | None) -> list[str | None]:
-    return [disk.source for disk in Domain.parse(xml).disks] if xml else []
+    return [path for disk in Domain.parse(xml).disks for path in (disk.source, *disk.backing_chain)] if xml else []

@@ -29,6 +29,7 @@ COALESCE_S = 0.05
 LONGEST_NAP_S = 2.0
 """How often a thread that nothing wakes looks whether its connection lives."""
 BACKOFF_S = (1.0, 60.0)
+DOMAIN_KINDS = ("lifecycle", "job_completed", "device_added", "device_removed", "metadata_change")
 STORAGE_KINDS = ("pool_lifecycle", "pool_refresh")
 
 
@@ -79,7 +80,9 @@ class HostWatch:
                 failure = error
             except Exception as error:
                 log.exception("watching %s failed", self._thread.name)
-                failure = HostError(f"The console failed while it watched this host: {error}", hint="See the console's log.")
+                failure = HostError(
+                    f"The console failed while it watched this host: {error}", hint="See the console's log."
+                )
             self._back_off(failure)
 
     def _watch(self) -> None:
@@ -113,7 +116,7 @@ class HostWatch:
     def _take_events(self, host: Host, connection: Connection, wait_s: float) -> None:
         """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date."""
         batch = self._gather(min(max(wait_s, 0.0), LONGEST_NAP_S))
-        for uuid in dict.fromkeys(event.uuid for event in batch if event.uuid and event.kind not in STORAGE_KINDS):
+        for uuid in dict.fromkeys(event.uuid for event in batch if event.kind in DOMAIN_KINDS):
             inventory.sync_domain(host, connection, uuid)
         if any(event.kind in STORAGE_KINDS for event in batch):
             self._look_at_storage()

@@ -78,7 +78,9 @@ def test_a_viewer_may_not_act(method: str, path: str, viewer: Caller) -> None:
     h1 = build.host("h1")
     vm = build.vm("web", on=h1)
     build.mount(on=h1, pk=1)
-    answer = viewer(method, path.format(vm=vm.uuid), {"name": "h9", "uri": "qemu:///system"} if method != "GET" else None)
+    answer = viewer(
+        method, path.format(vm=vm.uuid), {"name": "h9", "uri": "qemu:///system"} if method != "GET" else None
+    )
     assert answer.status_code == 403
     assert not AuditEvent.objects.exists()
     assert list(Host.objects.values_list("name", flat=True)) == ["h1"]

@@ -11,17 +11,25 @@ from hosts.models import HostGroup
 
 
 class Command(BaseCommand):
-    help = "Add a host by name and libvirt URI. One that can't be reached is stored too, and tried again by the watcher."
+    help = (
+        "Add a host by name and libvirt URI. One that can't be reached is stored too, and tried again by the watcher."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name")
         parser.add_argument("uri", help="qemu+ssh://root@HOST/system, qemu+tls://…, qemu+tcp://… or qemu:///system")
-        parser.add_argument("--ssh", default="", help="user@host[:port] for mounts and probes, where the URI does not say it")
+        parser.add_argument(
+            "--ssh", default="", help="user@host[:port] for mounts and probes, where the URI does not say it"
+        )
         parser.add_argument("--peer-uri", default="", help="URI through which other hosts reach it, if it is another")
-        parser.add_argument("--migration-address", default="", help="its address in the network that carries guest memory")
+        parser.add_argument(
+            "--migration-address", default="", help="its address in the network that carries guest memory"
+        )
         parser.add_argument("--group", action="append", default=[], help="host group; may be given more than once")
         parser.add_argument(
-            "--accept-host-key", action="store_true", help="trust the ssh key that it presents now, if none is known yet"
+            "--accept-host-key",
+            action="store_true",
+            help="trust the ssh key that it presents now, if none is known yet",
         )
 
     def handle(self, **options: Any) -> None:

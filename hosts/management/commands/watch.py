@@ -10,7 +10,9 @@ from hosts.watcher import Watcher
 
 
 class Command(BaseCommand):
-    help = "Keep the inventory current by each host's events until SIGINT or SIGTERM. `manage.py console` does this too."
+    help = (
+        "Keep the inventory current by each host's events until SIGINT or SIGTERM. `manage.py console` does this too."
+    )
 
     def handle(self, **options: Any) -> None:
         ended = threading.Event()

@@ -1,0 +1,167 @@
+"""The JSON of migrations. What goes out is snapshot.snapshot; the fields here tell the OpenAPI document its shape."""
+
+from dataclasses import fields
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from migrations_app import plan, states
+from migrations_app.models import STATE_CHOICES, Migration
+from migrations_app.snapshot import snapshot
+
+F = serializers
+
+
+def _option(field: Any) -> F.Field[Any, Any, Any, Any]:
+    """The field of an option of plan.Options, for the document; plan.Options itself checks what comes in."""
+    if field.name == "on_timeout":
+        return F.ChoiceField(choices=plan.ON_TIMEOUT, default=field.default)
+    if isinstance(field.default, bool):
+        return F.BooleanField(default=field.default)
+    low, high = plan.LIMITS[field.name]
+    return F.IntegerField(min_value=low, max_value=high, default=field.default)
+
+
+MigrationOptions = type(
+    "MigrationOptions",
+    (serializers.Serializer,),
+    {
+        "__doc__": "How to migrate. Numbers: MiB/s, ms and s; 0 is libvirt's own choice or no limit.",
+        **{field.name: _option(field) for field in fields(plan.Options)},
+    },
+)
+
+
+@extend_schema_field(MigrationOptions)
+class OptionsField(serializers.DictField):
+    """A JSON object that goes to plan.Options as it is, so that `"live": "yes"` is refused and not guessed at."""
+
+
+class PreflightInput(serializers.Serializer[Any]):
+    vm = F.UUIDField(help_text="The guest's UUID.")
+    destination = F.CharField(help_text="The name of the host to go to.")
+    options = OptionsField(required=False)
+
+
+class MigrationInput(PreflightInput):
+    reason = F.CharField(required=False, allow_blank=True, max_length=300, help_text="Why, or a ticket.")
+    ping_address = F.IPAddressField(required=False, allow_null=True, help_text="Else the VM's own address.")
+
+
+class TuneInput(serializers.Serializer[Any]):
+    """At least one of the two."""
+
+    bandwidth_mib = F.IntegerField(required=False, min_value=1, help_text="MiB/s")
+    max_downtime_ms = F.IntegerField(required=False, min_value=1)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError("Give bandwidth_mib or max_downtime_ms.")
+        return attrs
+
+
+class ResolveInput(serializers.Serializer[Any]):
+    choice = F.CharField(help_text="The name of one of the migration's `choices`.")
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    name = F.CharField()
+    title = F.CharField()
+    level = F.ChoiceField(choices=["ok", "warning", "blocker"])
+    message = F.CharField()
+    fix = F.CharField()
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    """null where nothing is known yet."""
+
+    total_s = F.FloatField(allow_null=True)
+    downtime_ms = F.IntegerField(allow_null=True)
+    converges = F.BooleanField(allow_null=True)
+
+
+class PreflightSerializer(serializers.Serializer[Any]):
+    blocked = F.BooleanField()
+    checks = CheckSerializer(many=True)
+    estimate = EstimateSerializer()
+    command = F.CharField(help_text="The equivalent virsh command.")
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    name = F.ChoiceField(choices=list(states.STEPS))
+    title = F.CharField()
+    state = F.ChoiceField(choices=[str(state) for state in states.StepState])
+    started = F.DateTimeField(allow_null=True)
+    finished = F.DateTimeField(allow_null=True)
+    detail = F.CharField()
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """libvirt's figures; `percent` alone stands before the copy has begun."""
+
+    percent = F.IntegerField()
+    remaining_bytes = F.IntegerField(required=False)
+    transferred_bytes = F.IntegerField(required=False)
+    total_bytes = F.IntegerField(required=False)
+    rate_bytes = F.IntegerField(required=False, help_text="Bytes per second.")
+    dirty_pages_per_s = F.IntegerField(required=False)
+    page_size_bytes = F.IntegerField(required=False)
+    iteration = F.IntegerField(required=False)
+    expected_downtime_ms = F.IntegerField(required=False, allow_null=True)
+    eta_s = F.IntegerField(required=False, allow_null=True, help_text="null: it does not converge.")
+    elapsed_ms = F.IntegerField(required=False)
+    at_ms = F.IntegerField(required=False)
+
+
+class PingSerializer(serializers.Serializer[Any]):
+    address = F.IPAddressField(allow_null=True)
+    sent = F.IntegerField()
+    lost = F.IntegerField()
+    longest_gap_ms = F.IntegerField(allow_null=True)
+    strip = F.ListField(child=F.IntegerField(), help_text="1 answered, 0 lost; the newest last.")
+
+
+class ChoiceSerializer(serializers.Serializer[Any]):
+    name = F.CharField()
+    label = F.CharField()
+
+
+class MigrationSerializer(serializers.Serializer[Migration]):
+    """One migration: the same as pages and WebSockets show."""
+
+    id = F.IntegerField()
+    vm = F.UUIDField()
+    vm_name = F.CharField()
+    source = F.CharField()
+    destination = F.CharField()
+    username = F.CharField()
+    reason = F.CharField()
+    state = F.ChoiceField(choices=STATE_CHOICES)
+    state_label = F.CharField()
+    state_meaning = F.CharField()
+    is_active = F.BooleanField()
+    can_cancel = F.BooleanField()
+    cancel_requested = F.DateTimeField(allow_null=True)
+    created = F.DateTimeField()
+    started = F.DateTimeField(allow_null=True)
+    finished = F.DateTimeField(allow_null=True)
+    steps = StepSerializer(many=True)
+    progress = ProgressSerializer()
+    downtime_ms = F.IntegerField(allow_null=True)
+    total_ms = F.IntegerField(allow_null=True)
+    transferred_bytes = F.IntegerField(allow_null=True)
+    memory_total_bytes = F.IntegerField(allow_null=True)
+    ping = PingSerializer()
+    error = F.CharField()
+    hint = F.CharField()
+    raw_error = F.CharField()
+    command = F.CharField(help_text="The equivalent virsh command.")
+    options = MigrationOptions()
+    tuning = F.DictField(help_text="Bandwidth and maximum downtime as last asked for in flight.")
+    preflight = CheckSerializer(many=True)
+    evidence = F.DictField(help_text="What both hosts said when it could not be settled.")
+    choices = ChoiceSerializer(many=True, help_text="The safe choices while it needs attention.")
+
+    def to_representation(self, instance: Migration) -> dict[str, Any]:
+        return snapshot(instance)

@@ -1,0 +1,8 @@
+"""The pages of migrations: the history, a new one, one of them, and what can be done to it."""
+
+from migrations_app.views.acts import confirm, resolve, tune
+from migrations_app.views.detail import detail, live_xml
+from migrations_app.views.history import export, history, running
+from migrations_app.views.new import check, create, new
+
+__all__ = ["check", "confirm", "create", "detail", "export", "history", "live_xml", "new", "resolve", "running", "tune"]

@@ -1,0 +1,115 @@
+"""What can be done to a migration: each act asks on a page of its own first, then does it by POST."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from hosts.errors import HostError
+from hosts.http import HtmxHttpRequest, actor, see_other
+from migrations_app import actions, recovery, rights
+from migrations_app.forms import TuneForm
+from migrations_app.models import Migration
+from migrations_app.verdict import CHOICES
+from migrations_app.views.detail import page as detail_page
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act: what it is called, what it asks before, what follows from it, and the service that does it."""
+
+    title: str
+    question: str
+    consequences: tuple[str, ...]
+    done: str
+    run: Callable[..., Any]
+
+
+ACTS = {
+    "cancel": Act(
+        "Cancel migration",
+        "Cancel this migration?",
+        (
+            "The guest runs on at the source; it does not stand still.",
+            "What was copied so far is thrown away.",
+            "Once the guest has switched over, cancelling is refused.",
+        ),
+        "Asked to cancel.",
+        actions.cancel,
+    ),
+    "postcopy": Act(
+        "Switch to post-copy",
+        "Let the guest go on at the destination now?",
+        (
+            "The guest goes on at the destination at once; the rest of its memory follows.",
+            "Until all of it is there, a failure of the network or of the source stops the guest.",
+            "From then on the migration can't be cancelled.",
+        ),
+        "Asked to switch to post-copy.",
+        actions.start_postcopy,
+    ),
+    "pause-guest": Act(
+        "Pause the guest",
+        "Pause the guest until the copy is done?",
+        ("The guest stands still until all of its memory is copied, then goes on at the destination by itself.",),
+        "Asked to pause the guest.",
+        actions.pause_guest,
+    ),
+}
+RISKS = {
+    "look_again": "Both hosts are asked once more; nothing else is done.",
+    "resume_at_source": "The guest goes on at the source, only if both hosts still prove it active nowhere else.",
+    "resume_at_destination": "The guest goes on at the destination, only if both hosts still prove it active nowhere else.",
+    "close_as_failed": "The migration ends as failed and no longer holds the VM; the guest itself is not touched.",
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
+    """Ask, then do `act`."""
+    return ask_or_do(request, rights.migration_for(request.user, pk, operate=True), ACTS[act])
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def resolve(request: HtmxHttpRequest, pk: int, choice: str) -> HttpResponse:
+    """Ask, then carry out `choice` for a migration that needs a person's decision."""
+    migration = rights.migration_for(request.user, pk, operate=True)
+    if choice not in CHOICES:
+        raise Http404("There is no such choice.")
+    run = partial(recovery.resolve, choice=choice)
+    act = Act(CHOICES[choice], f"{CHOICES[choice]}?", (RISKS[choice],), "Done; both hosts are asked again.", run)
+    return ask_or_do(request, migration, act)
+
+
+def ask_or_do(request: HtmxHttpRequest, migration: Migration, act: Act) -> HttpResponse:
+    """The page that asks, or by POST the act itself; what goes wrong is shown on the same page."""
+    context: dict[str, Any] = {"migration": migration, "act": act}
+    if request.method != "POST":
+        return render(request, "migrations_app/confirm.html", context)
+    try:
+        act.run(migration=migration, actor=actor(request))
+    except HostError as error:
+        return render(request, "migrations_app/confirm.html", {**context, "refusal": error}, status=422)
+    messages.success(request, act.done)
+    return see_other(request, migration.get_absolute_url())
+
+
+@require_POST
+def tune(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Change bandwidth or maximum downtime while it copies."""
+    migration = rights.migration_for(request.user, pk, operate=True)
+    form = TuneForm(request.POST)
+    if form.is_valid():
+        try:
+            actions.tune(migration=migration, actor=actor(request), **form.given())
+        except HostError as error:
+            form.add_error(None, f"{error} {error.hint}")
+    if form.errors:
+        return detail_page(request, migration, form, status=422)
+    messages.success(request, "Changed; it takes effect within a second.")
+    return see_other(request, migration.get_absolute_url())

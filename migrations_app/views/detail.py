@@ -1,0 +1,54 @@
+"""One migration, while it runs and ever after."""
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils.text import slugify
+from django.views.decorators.http import require_safe
+
+from hosts import access
+from hosts.http import HtmxHttpRequest
+from migrations_app import rights, snapshot
+from migrations_app.forms import TuneForm, option_rows
+from migrations_app.models import Migration
+from migrations_app.states import State
+
+
+@require_safe
+def detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """The page of one migration; its live part reads itself again when the state changes."""
+    return page(request, rights.migration_for(request.user, pk), TuneForm())
+
+
+def page(request: HtmxHttpRequest, migration: Migration, tune_form: TuneForm, *, status: int = 200) -> HttpResponse:
+    may_operate = rights.may_operate(request.user, migration)
+    context = {
+        "migration": migration,
+        "m": snapshot.snapshot(migration),
+        "series": snapshot.series(migration),
+        "may_operate": may_operate,
+        "can_tune": may_operate and migration.state == State.COPYING and not migration.cancel_requested,
+        "tune_form": tune_form,
+        "option_rows": option_rows(migration.options),
+        "back_to": _back_to(request, migration),
+    }
+    return render(request, "migrations_app/detail.html", context, status=status)
+
+
+def _back_to(request: HtmxHttpRequest, migration: Migration) -> str:
+    """The name of the host to migrate back to, empty where that makes no sense."""
+    vm, source = migration.vm, migration.source
+    if migration.state != State.COMPLETED or vm is None or source is None or vm.host_id != migration.destination_id:
+        return ""
+    return source.name if access.may(request.user, access.OPERATE, source) else ""
+
+
+@require_safe
+def live_xml(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """The live XML that was dumped at the destination, as a file."""
+    migration = rights.migration_for(request.user, pk)
+    if not migration.live_xml:
+        raise Http404("No live XML was kept for this migration.")
+    name = slugify(migration.vm_name) or "vm"
+    response = HttpResponse(migration.live_xml, content_type="application/xml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}-migration-{pk}.xml"'
+    return response

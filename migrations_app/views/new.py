@@ -1,0 +1,115 @@
+"""A new migration: where to, how, what speaks against it, and the start."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST, require_safe
+
+from hosts import access
+from hosts.errors import HostError, InvalidInput
+from hosts.http import HtmxHttpRequest, actor, is_fragment, see_other
+from hosts.models import Host, VirtualMachine
+from hosts.models.inventory import ACTIVE_STATES
+from migrations_app import actions, preflight, rights
+from migrations_app.forms import MigrationForm
+from migrations_app.models import Migration
+from migrations_app.states import ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A host as a destination; `why_not` says why it can't be one just now."""
+
+    host: Host
+    guests: int
+    why_not: str
+    chosen: bool
+
+
+@require_safe
+def new(request: HtmxHttpRequest) -> HttpResponse:
+    """The form, with the destination of the query, or the only possible one, chosen."""
+    vm = vm_for(request, request.GET.get("vm", ""))
+    hosts = rights.destinations_for(request.user, vm)
+    possible = [host.name for host in hosts if not why_not(host)]
+    wanted = request.GET.get("destination") or (possible[0] if len(possible) == 1 else "")
+    form = MigrationForm(destinations=hosts, initial={"destination": wanted, "ping_address": vm.address})
+    return page(request, vm, form)
+
+
+@require_POST
+def check(request: HtmxHttpRequest) -> HttpResponse:
+    """The preflight of what the form says. Changes nothing; a part for htmx, the whole page for a plain form."""
+    vm = vm_for(request, request.POST.get("vm", ""))
+    form = MigrationForm(request.POST, destinations=rights.destinations_for(request.user, vm))
+    found: dict[str, Any] = {"checked": True}
+    if form.is_valid():
+        destination = form.cleaned_data["destination"]
+        try:
+            found["report"] = preflight.run(vm=vm, destination=destination, options=form.options)
+        except HostError as error:
+            found["error"] = error
+    if is_fragment(request):
+        return render(request, "migrations_app/_preflight.html", {"form": form, **found})
+    return page(request, vm, form, **found)
+
+
+@require_POST
+def create(request: HtmxHttpRequest) -> HttpResponse:
+    """Start what the form says; where that is refused, the form again with the reason, and nothing was changed."""
+    vm = vm_for(request, request.POST.get("vm", ""))
+    form = MigrationForm(request.POST, destinations=rights.destinations_for(request.user, vm))
+    if not form.is_valid():
+        return page(request, vm, form, status=422)
+    given = {name: form.cleaned_data[name] for name in ("destination", "reason")}
+    address = form.cleaned_data["ping_address"] or None
+    try:
+        migration = actions.start(vm=vm, options=form.options, ping_address=address, actor=actor(request), **given)
+    except HostError as error:
+        field = getattr(error, "field", "")
+        if isinstance(error, InvalidInput) and field in form.fields:
+            form.add_error(field, str(error))
+        return page(request, vm, form, status=422, refusal=error)
+    return see_other(request, migration.get_absolute_url())
+
+
+def vm_for(request: HtmxHttpRequest, uuid: str) -> VirtualMachine:
+    """The VM to migrate: 404 unless the user may see it, 403 unless the user may operate its host."""
+    try:
+        wanted = UUID(uuid)
+    except ValueError:
+        raise Http404("Which VM? The address lacks its UUID.") from None
+    vm = get_object_or_404(access.vms_for(request.user).select_related("host"), uuid=wanted)
+    rights.require_operate(request.user, vm.host)
+    return vm
+
+
+def why_not(host: Host) -> str:
+    if host.maintenance:
+        return "in maintenance"
+    return "" if host.is_online else "not reachable now"
+
+
+def choices(form: MigrationForm) -> list[Choice]:
+    """The possible destinations, those with the most free memory first, then those that can't be chosen now."""
+    running = Count("vms", filter=Q(vms__state__in=ACTIVE_STATES))
+    names = list(form.destinations)
+    guests = dict(Host.objects.filter(name__in=names).annotate(running=running).values_list("pk", "running"))
+    chosen = form["destination"].value()
+    found = [
+        Choice(host, guests.get(host.pk, 0), why_not(host), chosen=host.name == chosen)
+        for host in form.destinations.values()
+    ]
+    return sorted(found, key=lambda choice: (bool(choice.why_not), -choice.host.memory_free_mib, choice.host.name))
+
+
+def page(
+    request: HtmxHttpRequest, vm: VirtualMachine, form: MigrationForm, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    under_way = Migration.objects.filter(vm_uuid=vm.uuid, state__in=ACTIVE).first()
+    context = {"vm": vm, "form": form, "choices": choices(form), "under_way": under_way, **more}
+    return render(request, "migrations_app/new.html", context, status=status)

@@ -89,7 +89,7 @@ def duration(value: Figure) -> str:
     sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
     sizes = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     largest = next(i for i, (_, size) in enumerate(sizes) if seconds >= size)
-    parts = []
+    parts: list[str] = []
     for unit, size in sizes[largest : largest + 2]:
         count, seconds = divmod(seconds, size)
         if count or not parts:

@@ -17,7 +17,7 @@ import libvirt
 from hosts.errors import TimedOut, Unreachable
 from hosts.host_uri import HostUri
 from hosts.libvirt_client import domain_list, host_info, pool
-from hosts.libvirt_client.domain import Guest
+from hosts.libvirt_client.domain import ACT_TIMEOUT_S, Guest
 from hosts.libvirt_client.domain_list import DomainName, DomainState
 from hosts.libvirt_client.errors import libvirt_errors
 from hosts.libvirt_client.event_loop import start_event_loop
@@ -91,6 +91,7 @@ class Connection:
         self._broken = ""
         self._is_closed = False
         self._on_close: list[Callable[[str], None]] = []
+        self._before_close: list[Callable[[], None]] = [raw.unregisterCloseCallback]
         with suppress(libvirt.libvirtError):  # the test driver has no close callback
             raw.registerCloseCallback(self._note_close, None)
 
@@ -98,6 +99,11 @@ class Connection:
     def host(self) -> str:
         """The host's name, for messages."""
         return self._target.name
+
+    @property
+    def uri(self) -> str:
+        """The libvirt URI, as the admin wrote it."""
+        return self._target.uri
 
     @property
     def raw(self) -> libvirt.virConnect:
@@ -130,8 +136,15 @@ class Connection:
         """Call `callback(reason)` once the other side closes or keepalive gives up; from libvirt's thread, so be quick."""
         self._on_close.append(callback)
 
+    def before_close(self, function: Callable[[], None]) -> None:
+        """Call `function` in this connection's own thread when it is closed, whether it is broken or not."""
+        self._before_close.append(function)
+
     def close(self) -> None:
-        """Close, at the latest in the background once a hanging call returns. A second call does nothing."""
+        """Close, at the latest in the background once a hanging call returns. A second call does nothing.
+
+        libvirt lets go of it with the last Guest that came from it.
+        """
         with self._lock:
             if self._is_closed:
                 return
@@ -148,7 +161,7 @@ class Connection:
 
     def free_memory_mib(self, *, timeout_s: float = CALL_TIMEOUT_S) -> int:
         """What guests can still get, page cache included."""
-        return self.call(lambda: host_info.read_free_memory_mib(self._raw), timeout_s=timeout_s)
+        return self.call(lambda: host_info.read_memory_mib(self._raw)[1], timeout_s=timeout_s)
 
     def domains(self, *, timeout_s: float = LIST_TIMEOUT_S) -> list[DomainState]:
         """All guests with their definitions."""
@@ -175,7 +188,7 @@ class Connection:
         """Raises DomainNotFound."""
         return Guest(self, self.call(lambda: self._raw.lookupByName(name), timeout_s=timeout_s, vm=name))
 
-    def define(self, xml: str, *, timeout_s: float = CALL_TIMEOUT_S) -> Guest:
+    def define(self, xml: str, *, timeout_s: float = ACT_TIMEOUT_S) -> Guest:
         """Make this definition the persistent one; of a running guest, from its next start on."""
         return Guest(self, self.call(lambda: self._raw.defineXML(xml), timeout_s=timeout_s))
 
@@ -218,7 +231,7 @@ class Connection:
     ) -> tuple[CpuVerdict, str]:
         """Whether this host can give a guest the CPU of `cpu_xml`, and libvirt's words where it can't.
 
-        Raises Refused where libvirt can't tell, as with guests without KVM.
+        Raises Refused where libvirt can't tell.
         """
         where = {"emulator": emulator, "arch": arch, "machine": machine, "domain_type": domain_type}
         return self.call(lambda: host_info.compare_cpu(self._raw, cpu_xml, **where), timeout_s=timeout_s)
@@ -230,7 +243,7 @@ class Connection:
             callback(name)
 
     def _close_raw(self) -> None:
-        for close in (self._raw.unregisterCloseCallback, self._raw.close):
+        for close in (*self._before_close, self._raw.close):
             try:
                 close()
             except libvirt.libvirtError as error:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CALL_TIMEOUT_S = 15.0
+ACT_TIMEOUT_S = 40.0
+"""For acts that wait for the domain's job lock: libvirt gives up after 30 s (QEMU_JOB_WAIT_TIME in src/qemu/qemu_domainjob.c)
+and then says who holds it. A shorter limit learns less, and costs the connection."""
 _DIRTY_RATE_MEASURED = 2  # virDomainDirtyRateStatus: 0 unstarted, 1 measuring, 2 measured
 
 
@@ -72,7 +75,11 @@ class Guest:
                 self._raw.migrate3(destination.raw, values, bits)
         except libvirt.libvirtError as error:
             raise translate_migration(
-                error, host=self.host, vm=self.name, is_connected=self._connection.is_alive()
+                error,
+                host=self.host,
+                vm=self.name,
+                destination=destination if isinstance(destination, str) else destination.uri,
+                is_connected=self._connection.is_alive(),
             ) from error
 
     def job_stats(self, *, completed: bool = False, timeout_s: float = CALL_TIMEOUT_S) -> JobStats:
@@ -129,28 +136,28 @@ class Guest:
     def autostart(self, *, timeout_s: float = CALL_TIMEOUT_S) -> bool:
         return self._call(lambda: bool(self._raw.autostart()), timeout_s)
 
-    def set_autostart(self, on: bool, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def set_autostart(self, on: bool, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Whether libvirtd starts it when the host boots."""
         self._call(lambda: self._raw.setAutostart(int(on)), timeout_s)
 
-    def suspend(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def suspend(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         self._call(self._raw.suspend, timeout_s)
 
-    def resume(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def resume(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         self._call(self._raw.resume, timeout_s)
 
-    def create(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def create(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Start it from its definition."""
         self._call(self._raw.create, timeout_s)
 
-    def shutdown(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def shutdown(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Press its power button; the guest may take its time, or not listen."""
         self._call(self._raw.shutdown, timeout_s)
 
-    def reboot(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def reboot(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         self._call(self._raw.reboot, timeout_s)
 
-    def destroy(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def destroy(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Pull its plug."""
         self._call(self._raw.destroy, timeout_s)
 
@@ -170,7 +177,7 @@ class Guest:
         flags |= libvirt.VIR_DOMAIN_XML_MIGRATABLE if migratable else 0
         return self._call(lambda: str(self._raw.XMLDesc(flags)), timeout_s)
 
-    def undefine(self, *, remove_nvram: bool = False, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def undefine(self, *, remove_nvram: bool = False, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Remove the definition. Disks, and firmware variables unless `remove_nvram`, stay: on shared storage the
         guest may be using them elsewhere. A guest with snapshots or a saved image is refused."""
 
@@ -201,7 +208,7 @@ class Guest:
         *,
         key: str = METADATA_PREFIX,
         uri: str = METADATA_URI,
-        timeout_s: float = CALL_TIMEOUT_S,
+        timeout_s: float = ACT_TIMEOUT_S,
     ) -> None:
         """Store an XML element with the guest, in its definition and in what runs; None removes it. `key` is a prefix."""
 
@@ -212,14 +219,14 @@ class Guest:
 
         self._call(store, timeout_s)
 
-    def unmark_stale(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def unmark_stale(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Take the console's own mark (stale_mark.py) away; where there is none, nothing happens."""
         if self.metadata(timeout_s=timeout_s) is not None:
             self.set_metadata(None, timeout_s=timeout_s)
 
     # Dirty rate
 
-    def start_dirty_rate(self, seconds: int, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def start_dirty_rate(self, seconds: int, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Begin to measure, by page sampling, for 1 to 60 seconds. Before a migration, never during one."""
         self._call(lambda: self._raw.startDirtyRateCalc(seconds, 0), timeout_s)
 

@@ -74,6 +74,8 @@ _BY_ERRNO: dict[int, tuple[type[HostError], str]] = {
 _BY_TEXT: tuple[tuple[str, type[HostError], str], ...] = (
     # src/rpc/virnetsocket.c: virNetSocketNewConnectTCP
     ("Unable to resolve address", NameUnresolved, "The name of {host} does not resolve"),
+    # src/rpc/virnetclient.c: the first bytes were no length
+    ("received from server too large", Unreachable, "What answers at {host} is not libvirtd"),
     # src/rpc/virnettlscontext.c
     ("ertificate", AuthenticationRefused, "There is no trusted TLS connection to {host}"),
     # src/rpc/virnetclient.c, virkeepalive.c, virnetsocket.c: the connection is gone
@@ -92,6 +94,11 @@ _CONNECTION_CODES = (
 )
 # virDomainObjBeginJobInternal in src/conf/virdomainjob.c (9.0: src/hypervisor/domain_job.c)
 _JOB_LOCK = "cannot acquire state change lock"
+# qemuMigrationJobStart and its callers in src/qemu/qemu_migration.c; the number says only "invalid"
+_JOB_RUNS = "another migration job is already running"
+# virNetSocketReadWire in src/rpc/virnetsocket.c. Measured with 9.0 over qemu+ssh: as the source closes its connection to the
+# destination after a cancelled or failed job, this sometimes takes the place of the error that was to be reported.
+_LOST_REASON = "End of file while reading data"
 _NO_WAY = (Unreachable, TimedOut, AuthenticationRefused, HostKeyUnknown, HostKeyChanged)
 
 
@@ -108,10 +115,9 @@ def translate(error: libvirt.libvirtError, *, host: str, vm: str = "") -> HostEr
     """Our error for libvirt's; one that nothing here knows is a plain HostError with libvirt's words."""
     code, said = error.get_error_code(), error.get_error_message() or str(error)
     words = {"host": host, "vm": vm or "this VM"}
+    if _JOB_RUNS in said or _JOB_LOCK in said:
+        return Busy(f"{words['vm']} is busy on {host}: {said}", host=host, vm=vm, raw=said)
     if code == libvirt.VIR_ERR_OPERATION_TIMEOUT:
-        if _JOB_LOCK in said:
-            message = f"{words['vm']} is busy on {host}: {said}"
-            return Busy(message, host=host, vm=vm, raw=said)
         return TimedOut(f"libvirt on {host} gave up waiting: {said}", host=host, vm=vm, raw=said)
     if code in _CONNECTION_CODES and (found := _connection_error(error, said, words)):
         found.vm = vm
@@ -123,8 +129,10 @@ def translate(error: libvirt.libvirtError, *, host: str, vm: str = "") -> HostEr
     return error_class(f"{message.format(**words)}: {said}", host=host, vm=vm, hint=hint, raw=said)
 
 
-def translate_migration(error: libvirt.libvirtError, *, host: str, vm: str, is_connected: bool) -> HostError:
-    """The same for a migrate call on the source `host`.
+def translate_migration(
+    error: libvirt.libvirtError, *, host: str, vm: str, destination: str, is_connected: bool
+) -> HostError:
+    """The same for a migrate call on the source `host`; `destination` is the URI that it was given.
 
     While the source is still connected, an error of connection or of time is about the destination, and the migration
     has failed. Where the source itself is gone, nobody knows yet, and the error says only that.
@@ -136,17 +144,24 @@ def translate_migration(error: libvirt.libvirtError, *, host: str, vm: str, is_c
         if isinstance(found, Unreachable):
             return found
         return Unreachable(f"The connection to {host} broke while {vm} was moving", host=host, vm=vm, raw=found.raw)
+    if _LOST_REASON in found.raw:
+        message = f"The migration of {vm} from {host} ended, and libvirt lost the reason: {found.raw}"
+        hint = f"If nobody cancelled it, libvirtd's log on {host} has the reason."
+        return MigrationFailed(message, host=host, vm=vm, hint=hint, raw=found.raw)
     # libvirt on the source passes on, in its own error, why it did not reach the destination's.
     cause = classify(found.raw, host="the destination") or found
     hint = ""
     if isinstance(cause, _NO_WAY):
-        hint = f"{host} itself must reach the destination's libvirtd, with a login of its own. {cause.hint}"
+        hint = f"{host} itself must reach the destination's libvirtd. Try it there: virsh -c {destination} hostname"
     return MigrationFailed(f"{vm} did not leave {host}: {found.raw}", host=host, vm=vm, hint=hint, raw=found.raw)
 
 
 def _connection_error(error: libvirt.libvirtError, said: str, words: dict[str, str]) -> HostError | None:
     """What a failed or broken connection means; None where the error is about something else."""
     host = words["host"]
+    # src/rpc/virnetsocket.c: virNetSocketNewConnectUNIX, on this machine; ssh's helper puts its own name before it
+    if said.startswith("Failed to connect socket to"):
+        return LibvirtNotRunning(f"libvirtd does not run on {host}: {said}", host=host, raw=said)
     if known := classify(said, host=host):
         return known
     if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR:
@@ -154,8 +169,6 @@ def _connection_error(error: libvirt.libvirtError, said: str, words: dict[str, s
         if number in _BY_ERRNO:
             error_class, message = _BY_ERRNO[number]
             return error_class(f"{message.format(**words)}: {said}", host=host, raw=said)
-        if number == errno.ENOENT and "socket" in said:
-            return LibvirtNotRunning(f"libvirtd does not run on {host}: {said}", host=host, raw=said)
     for text, error_class, message in _BY_TEXT:
         if text in said:
             return error_class(f"{message.format(**words)}: {said}", host=host, raw=said)

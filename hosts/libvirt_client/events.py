@@ -72,18 +72,28 @@ Read = Callable[..., dict[str, Any]]
 
 
 class Subscription:
-    """Ends with `close`, or with its connection."""
+    """Ends with `close`, or as its connection is closed."""
 
-    def __init__(self, connection: Connection, removals: list[Callable[[], None]]) -> None:
-        self._connection, self._removals = connection, removals
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._removals: list[Callable[[], None]] = []
+        # Each registration holds libvirt's side of the connection, so it must go even where that is broken.
+        connection.before_close(self._remove)
+
+    def register(self, put: Put) -> None:
+        """Make the calls to libvirt."""
+        _register_all(self._connection.raw, put, self._removals)
 
     def close(self) -> None:
         """Ask for no more events; a second call does nothing."""
-        removals, self._removals = self._removals, []
-        if not self._connection.is_alive():
-            return
-        with suppress(HostError):
-            self._connection.call(lambda: _remove(removals), timeout_s=SUBSCRIBE_TIMEOUT_S)
+        if self._connection.is_alive():
+            with suppress(HostError):
+                self._connection.call(self._remove, timeout_s=SUBSCRIBE_TIMEOUT_S)
+
+    def _remove(self) -> None:
+        while self._removals:
+            with suppress(libvirt.libvirtError):
+                self._removals.pop()()
 
 
 def subscribe(connection: Connection, put: Put, *, timeout_s: float = SUBSCRIBE_TIMEOUT_S) -> Subscription:
@@ -91,9 +101,9 @@ def subscribe(connection: Connection, put: Put, *, timeout_s: float = SUBSCRIBE_
 
     Kinds that the host's libvirt does not know are left out. Raises HostError.
     """
-    removals: list[Callable[[], None]] = []
-    connection.call(lambda: _register_all(connection.raw, put, removals), timeout_s=timeout_s)
-    return Subscription(connection, removals)
+    subscription = Subscription(connection)
+    connection.call(lambda: subscription.register(put), timeout_s=timeout_s)
+    return subscription
 
 
 def _register_all(raw: libvirt.virConnect, put: Put, removals: list[Callable[[], None]]) -> None:
@@ -111,12 +121,6 @@ def _register_all(raw: libvirt.virConnect, put: Put, removals: list[Callable[[],
                     raise
                 continue
             removals.append(lambda handle=handle, deregister=deregister: deregister(handle))  # type: ignore[misc]
-
-
-def _remove(removals: list[Callable[[], None]]) -> None:
-    for remove in removals:
-        with suppress(libvirt.libvirtError):
-            remove()
 
 
 def _callback(kind: str, read: Read, put: Put) -> Callable[..., None]:

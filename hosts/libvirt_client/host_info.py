@@ -33,7 +33,8 @@ class HostInfo:
 def read_info(raw: libvirt.virConnect) -> HostInfo:
     """Six calls. The first ever on a host may take long: libvirtd asks each QEMU program what it can do."""
     capabilities = parse_xml(raw.getCapabilities())
-    arch, memory_mib, cpus, *_ = raw.getInfo()
+    arch, _, cpus, *_ = raw.getInfo()
+    memory_mib, memory_free_mib = read_memory_mib(raw)
     return HostInfo(
         hostname=raw.getHostname(),
         host_uuid=text(capabilities, "host/uuid"),
@@ -43,19 +44,20 @@ def read_info(raw: libvirt.virConnect) -> HostInfo:
         cpu_arch=text(capabilities, "host/cpu/arch") or arch,
         cpus=cpus,
         memory_mib=memory_mib,
-        memory_free_mib=read_free_memory_mib(raw),
+        memory_free_mib=memory_free_mib,
     )
 
 
-def read_free_memory_mib(raw: libvirt.virConnect) -> int:
-    """Free memory and what the kernel gives up for it: buffers and page cache."""
+def read_memory_mib(raw: libvirt.virConnect) -> tuple[int, int]:
+    """All memory, and what guests can still get: what is free, and what the kernel gives up (buffers, page cache)."""
     try:
         stats = raw.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
             raise
-        return int(raw.getFreeMemory()) // 2**20
-    return int(sum(stats.get(key, 0) for key in ("free", "buffers", "cached"))) // 2**10
+        return int(raw.getInfo()[1]), int(raw.getFreeMemory()) // 2**20
+    available_kib = sum(stats.get(key, 0) for key in ("free", "buffers", "cached"))
+    return int(stats.get("total", 0)) // 2**10, int(available_kib) // 2**10
 
 
 def compare_cpu(

@@ -1,11 +1,23 @@
 """What all pages need of a request: who acts, whether htmx wants a part of the page, and where to go after an act."""
 
+from typing import Any, TypeVar
+
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from hosts import audit
+from hosts import access, audit
+from hosts.errors import HostError
+from hosts.models import Host
+
+WORDS = {access.SEE: "see this", access.OPERATE: "operate", access.MANAGE: "manage"}
+PER_PAGE = 50
+Row = TypeVar("Row", bound=Model)
 
 
 class HtmxHttpRequest(HttpRequest):
@@ -30,3 +42,28 @@ def see_other(request: HtmxHttpRequest, url: str) -> HttpResponse:
     if is_fragment(request):
         return HttpResponseClientRedirect(url)
     return HttpResponse(status=303, headers={"Location": url})
+
+
+def require(request: HtmxHttpRequest, permission: str, host: Host | None = None) -> None:
+    """Raises PermissionDenied unless the user holds `permission` on `host`, or, without one, on all hosts."""
+    if not access.may(request.user, permission, host):
+        where = f"on {host.name}" if host else "on all hosts"
+        raise PermissionDenied(f"Your roles don't let you {WORDS[permission]} {where}.")
+
+
+def host_for(request: HtmxHttpRequest, name: str, permission: str = access.SEE) -> Host:
+    """The host by name: 404 unless the user may see it, 403 unless `permission` is held on it."""
+    host = get_object_or_404(access.hosts_for(request.user), name=name)
+    require(request, permission, host)
+    return host
+
+
+def page_of(request: HtmxHttpRequest, rows: QuerySet[Row]) -> Page[Row]:
+    """The page of a list that the query string asks for; ties are broken by id, so that no row is on two pages."""
+    order = rows.query.order_by or rows.model._meta.ordering or ()
+    return Paginator(rows.order_by(*order, "pk"), PER_PAGE).get_page(request.GET.get("page"))
+
+
+def failure(error: HostError) -> dict[str, Any]:
+    """What components/_error.html shows of an error that a page survives."""
+    return {"title": error.title, "message": str(error), "hint": error.hint, "raw": error.raw}

@@ -14,6 +14,8 @@ from hosts.host_uri import HostUri, validate_address, validate_ssh_target
 from hosts.models import Host, HostGroup, VirtualMachine
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+RESERVED = ("add",)
+"""Words that stand where a name would in a path."""
 SYNC_TIMEOUT_S = 15.0
 
 
@@ -118,6 +120,8 @@ def set_maintenance(*, host: Host, maintenance: bool, actor: audit.Actor, reason
 
 def _checked(*, name: str, uri: str, ssh: str, peer_uri: str, migration_address: str) -> dict[str, str]:
     """The fields in canonical form. Raises InvalidInput with the field's name."""
+    if name.lower() in RESERVED:
+        raise InvalidInput(f"{name!r} can't be a host's name: the console's own pages use it.", field="name")
     if not NAME.fullmatch(name):
         raise InvalidInput(
             f"{name!r} can't be a host's name: 1 to 63 letters, digits, dots, dashes and underscores, "

@@ -1,0 +1,142 @@
+"""What people enter about hosts, mounts and users."""
+
+from typing import Any
+
+from django import forms
+
+from hosts import access
+from hosts.errors import InvalidInput
+from hosts.models import Host, HostGroup
+from hosts.mounts import DEFAULT_OPTIONS
+
+
+def text(
+    label: str, help_text: str = "", *, example: str = "", required: bool = True, limit: int = 255
+) -> forms.CharField:
+    """A line of plain text that no browser corrects or completes."""
+    attrs = {"placeholder": example, "autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+    widget = forms.TextInput(attrs=attrs)
+    return forms.CharField(label=label, help_text=help_text, required=required, max_length=limit, widget=widget)
+
+
+class ServiceForm(forms.Form):
+    """A form whose input a service checks; what that refuses is shown at the field that it names."""
+
+    def refuse(self, error: InvalidInput) -> None:
+        self.add_error(error.field if error.field in self.fields else None, f"{error} {error.hint}".strip())
+
+
+class HostForm(ServiceForm):
+    """A host's name and how to reach it. `groups` only where one manages all hosts: it decides who may use the host."""
+
+    name = text("Name", "As the console shows it.", example="kvm-1", limit=63)
+    uri = text("libvirt URI", "How the console reaches libvirtd there.", example="qemu+ssh://root@192.0.2.11/system")
+    ssh = text(
+        "ssh target",
+        "For mounts and probes, where it is not the one in the URI. Its user must be root.",
+        example="root@192.0.2.11:22",
+        required=False,
+    )
+    migration_address = text(
+        "Migration address",
+        "This host's address in the network that carries guest memory.",
+        example="192.0.2.11",
+        required=False,
+    )
+    peer_uri = text(
+        "URI for other hosts",
+        "How other hosts reach libvirtd here during a migration, where it is not the URI above.",
+        example="qemu+tls://kvm-1.example.net/system",
+        required=False,
+    )
+    groups = forms.ModelMultipleChoiceField(
+        HostGroup.objects.all(),
+        label="Host groups",
+        help_text="Roles can be given on a group.",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args: Any, with_groups: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not with_groups or not HostGroup.objects.exists():
+            del self.fields["groups"]
+
+    @staticmethod
+    def values_of(host: Host) -> dict[str, Any]:
+        """The form's fields as the host has them."""
+        names = ("name", "uri", "ssh", "migration_address", "peer_uri")
+        return {name: getattr(host, name) for name in names} | {"groups": host.groups.all()}
+
+
+class TrustForm(forms.Form):
+    """The ssh key that an admin has seen and trusts."""
+
+    trust_hostname = forms.CharField()
+    trust_port = forms.IntegerField(min_value=1, max_value=65535)
+
+
+class MountForm(ServiceForm):
+    """A share and where it goes."""
+
+    source = text("Share", "SERVER:/path, as the server exports it.", example="192.0.2.10:/home/image", limit=1024)
+    target = text("Mount point", "The same path on every host, or guests can't migrate.", example="/mnt", limit=1024)
+    options = text("Options", f"Left empty: {DEFAULT_OPTIONS}", example=DEFAULT_OPTIONS, required=False, limit=1024)
+    persist = forms.BooleanField(
+        label="Keep after a restart",
+        help_text="Writes the mount to /etc/fstab on the host; a copy of the old file is kept beside it.",
+        required=False,
+    )
+
+
+class UnmountForm(forms.Form):
+    forget_fstab = forms.BooleanField(label="Also take its line out of /etc/fstab", required=False)
+    allow_defined = forms.BooleanField(
+        label="Unmount although VMs that are shut off have disks there",
+        help_text="They can't be started on this host until the share is mounted again.",
+        required=False,
+    )
+
+
+class ReasonForm(forms.Form):
+    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+
+
+class BindingForm(ServiceForm):
+    """A role, and on which hosts."""
+
+    role = forms.ChoiceField(
+        choices=[
+            ("viewer", "viewer: sees"),
+            ("operator", "operator: migrates, mounts, starts and stops"),
+            ("admin", "admin: manages hosts and people"),
+        ]
+    )
+    scope = forms.ModelChoiceField(
+        HostGroup.objects.all(), label="On", required=False, empty_label="all hosts", help_text=""
+    )
+
+    def clean_role(self) -> str:
+        role = str(self.cleaned_data["role"])
+        if role not in access.ROLES:
+            raise forms.ValidationError("Choose a role.")
+        return role
+
+
+class UserForm(BindingForm):
+    username = text("User name", example="alice", limit=150)
+    field_order = ("username", "role", "scope")
+
+
+class GroupForm(ServiceForm):
+    name = text("Name", "Letters, digits, dashes and underscores.", example="site-a", limit=60)
+
+
+class GroupHostsForm(forms.Form):
+    hosts = forms.ModelMultipleChoiceField(
+        Host.objects.all(), label="Hosts", required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+
+class TokenForm(forms.Form):
+    name = text("Name", "What it is for.", example="backup script", required=False, limit=80)

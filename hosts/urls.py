@@ -1,0 +1,39 @@
+"""The pages of hosts, VMs, storage, people and the audit list. All need a sign-in (LoginRequiredMiddleware)."""
+
+from django.urls import path
+
+from hosts.views import account, audit, connect, hosts, mounts, overview, people, storage, vms
+
+app_name = "hosts"
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("hosts/", hosts.listing, name="list"),
+    path("hosts/add/", connect.add, name="add"),
+    path("hosts/<str:name>/", hosts.detail, name="detail"),
+    path("hosts/<str:name>/edit/", connect.edit, name="edit"),
+    path("hosts/<str:name>/test/", connect.test, name="test"),
+    path("hosts/<str:name>/remove/", hosts.remove, name="remove"),
+    path("hosts/<str:name>/refresh/", hosts.refresh, name="refresh"),
+    path("hosts/<str:name>/maintenance/", hosts.maintenance, name="maintenance"),
+    path("hosts/<str:name>/mounts/", mounts.of_host, name="mounts"),
+    path("hosts/<str:name>/mounts/<int:pk>/unmount/", mounts.unmount, name="unmount"),
+    path("hosts/<str:name>/mounts/<int:pk>/forget/", mounts.forget, name="forget-mount"),
+    path("exports/", mounts.exports, name="exports"),
+    path("vms/", vms.listing, name="vms"),
+    path("vms/<uuid:uuid>/", vms.detail, name="vm"),
+    path("vms/<uuid:uuid>/<str:act>/", vms.act, name="vm-act"),
+    path("storage/", storage.storage, name="storage"),
+    path("audit/", audit.listing, name="audit"),
+    path("people/", people.listing, name="people"),
+    path("people/add/", people.add_user, name="add-user"),
+    path("people/<int:pk>/", people.user, name="user"),
+    path("people/<int:pk>/active/", people.set_active, name="set-active"),
+    path("people/<int:pk>/password/", people.new_password, name="new-password"),
+    path("people/roles/<int:pk>/take/", people.take_role, name="take-role"),
+    path("people/groups/add/", people.add_group, name="add-group"),
+    path("people/groups/<int:pk>/", people.group, name="group"),
+    path("people/groups/<int:pk>/remove/", people.remove_group, name="remove-group"),
+    path("account/tokens/", account.tokens, name="tokens"),
+    path("account/tokens/<int:pk>/revoke/", account.revoke_token, name="revoke-token"),
+    path("account/password/", account.Password.as_view(), name="password"),
+]

@@ -1,0 +1,93 @@
+"""Hosts: the list, one of them, and what is done to it."""
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from hosts import access, actions, filters, holds
+from hosts.errors import Refused
+from hosts.forms import ReasonForm
+from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, page_of, see_other
+from hosts.models import Host, HostGroup, HostState
+from hosts.views.overview import hosts_shown
+from hosts.views.rows import with_flags
+
+SHOWN_VMS = 200
+SHOWN_VOLUMES = 200
+"""On a host's own page; the lists have pages."""
+
+
+@require_safe
+def listing(request: HtmxHttpRequest) -> HttpResponse:
+    found = filters.HostFilter(request.GET, hosts_shown(request.user).prefetch_related("groups"))
+    context = {
+        "page": page_of(request, found.qs),
+        "filter": found,
+        "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance")),
+        "states": HostState.choices,
+        "groups": HostGroup.objects.filter(hosts__in=access.hosts_for(request.user)).distinct(),
+        "default_sort": "name",
+        "may_manage": access.may(request.user, access.MANAGE),
+    }
+    return render(request, "hosts/_list.html" if is_fragment(request) else "hosts/list.html", context)
+
+
+@require_safe
+def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
+    host = host_for(request, name)
+    vms = filters.shown_vms(request.user).filter(placements__host=host, placements__present=True)
+    pools = host.pools.annotate(volume_count=Count("volumes")).prefetch_related("volumes")
+    context = {
+        "host": hosts_shown(request.user).prefetch_related("groups").get(pk=host.pk),
+        "rows": with_flags(vms[:SHOWN_VMS], request.user),
+        "vm_total": vms.count(),
+        "pools": pools,
+        "shown_volumes": SHOWN_VOLUMES,
+        "mounts": host.mounts.all(),
+        "held": holds.why(host=host),
+        "may_operate": access.may(request.user, access.OPERATE, host),
+        "may_manage": access.may(request.user, access.MANAGE, host),
+    }
+    return render(request, "hosts/_detail.html" if is_fragment(request) else "hosts/detail.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove(request: HtmxHttpRequest, name: str) -> HttpResponse:
+    host = host_for(request, name, access.MANAGE)
+    form = ReasonForm(request.POST or None)
+    context = {"host": host, "form": form, "held": holds.why(host=host), "vm_count": host.vms.count()}
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.remove_host(host=host, actor=actor(request), reason=form.cleaned_data["reason"])
+        except Refused as error:
+            return render(request, "hosts/remove.html", context | {"failure": failure(error)}, status=422)
+        messages.success(request, f"{name} was removed. Nothing was changed on it.")
+        return see_other(request, reverse("hosts:list"))
+    return render(request, "hosts/remove.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def refresh(request: HtmxHttpRequest, name: str) -> HttpResponse:
+    host = host_for(request, name, access.OPERATE)
+    actions.refresh_host(host)
+    host = Host.objects.get(pk=host.pk)
+    if host.is_online:
+        messages.success(request, f"{host.name} was read anew.")
+    else:
+        messages.error(request, f"{host.name}: {host.error} {host.hint}")
+    return see_other(request, host.get_absolute_url())
+
+
+@require_POST
+def maintenance(request: HtmxHttpRequest, name: str) -> HttpResponse:
+    """Begin or end, as the form says, so that a second click does not undo the first."""
+    host = host_for(request, name, access.MANAGE)
+    begin = request.POST.get("maintenance") == "begin"
+    if begin != host.maintenance:
+        actions.set_maintenance(host=host, maintenance=begin, actor=actor(request))
+    said = f"{host.name} is in maintenance: it gets no guests." if begin else f"{host.name} is back in service."
+    messages.success(request, said)
+    return see_other(request, host.get_absolute_url())

@@ -1,0 +1,103 @@
+"""Guests: the list, one of them, and what is done to it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from hosts import access, actions, filters, holds
+from hosts.errors import HostError, Refused
+from hosts.forms import ReasonForm
+from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, page_of, see_other
+from hosts.models import Host, VirtualMachine, VmState
+from hosts.views.rows import flags_of, with_flags
+
+CONFIRMED = ("destroy", "undefine-stale", "adopt")
+"""What can't be undone is asked for on a page of its own."""
+DONE = {
+    "start": "{vm} was started on {host}.",
+    "shutdown": "{vm} was asked to shut down; that may take a while.",
+    "reboot": "{vm} was asked to restart.",
+    "destroy": "{vm} was forced off on {host}.",
+    "define": "{vm} is defined on {host} now.",
+    "undefine-stale": "The stale copy of {vm} on {host} was removed; its disks were not touched.",
+    "adopt": "The definition of {vm} on {host} is the good one now.",
+}
+
+
+@require_safe
+def listing(request: HtmxHttpRequest) -> HttpResponse:
+    found = filters.VmFilter(request.GET, filters.shown_vms(request.user))
+    page = page_of(request, found.qs)
+    context = {
+        "page": page,
+        "rows": with_flags(page.object_list, request.user),
+        "filter": found,
+        "filtered": any(request.GET.get(name) for name in ("q", "state", "host", "stale")),
+        "states": VmState.choices,
+        "hosts": access.hosts_for(request.user).values_list("name", flat=True),
+        "default_sort": "name",
+        "may_manage": access.may(request.user, access.MANAGE),
+    }
+    return render(request, "hosts/_vms.html" if is_fragment(request) else "hosts/vms.html", context)
+
+
+@require_safe
+def detail(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
+    return page(request, _vm(request, uuid))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def act(request: HtmxHttpRequest, uuid: UUID, act: str) -> HttpResponse:
+    """Do `act` to the guest on the host that the form names, else where it is; GET only asks whether to."""
+    if act not in actions.VM_ACTS:
+        raise Http404(act)
+    vm = _vm(request, uuid)
+    given = request.POST if request.method == "POST" else request.GET
+    host = _host_of_act(request, vm, given.get("host", ""))
+    if request.method != "POST":
+        if act not in CONFIRMED:
+            return HttpResponseNotAllowed(["POST"])
+        return render(request, f"hosts/vm_{act.replace('-', '_')}.html", {"vm": vm, "host": host, "form": ReasonForm()})
+    try:
+        actions.VM_ACTS[act](vm=vm, host=host, actor=actor(request), reason=given.get("reason", "")[:300])
+    except HostError as error:
+        return page(request, vm, error=error)
+    messages.success(request, DONE[act].format(vm=vm.name, host=host.name))
+    still_there = filters.shown_vms(request.user).filter(pk=vm.pk).exists()
+    return see_other(request, vm.get_absolute_url() if still_there else reverse("hosts:vms"))
+
+
+def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | None = None) -> HttpResponse:
+    """The guest's page, with what went wrong where something did."""
+    operable = set(access.hosts_for(request.user, access.OPERATE).values_list("pk", flat=True))
+    context: dict[str, Any] = {
+        "vm": vm,
+        "flags": flags_of(vm),
+        "held": holds.why(vm=vm),
+        "facts": _facts(vm),
+        "placements": [{"row": row, "may_operate": row.host_id in operable} for row in vm.shown_placements],  # type: ignore[attr-defined]
+        "may_operate": vm.host_id in operable,
+        "failure": failure(error) if error else None,
+    }
+    status = 422 if isinstance(error, Refused) else error.status if error else 200
+    return render(request, "hosts/_vm.html" if is_fragment(request) else "hosts/vm.html", context, status=status)
+
+
+def _vm(request: HtmxHttpRequest, uuid: UUID) -> VirtualMachine:
+    return get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
+
+
+def _host_of_act(request: HtmxHttpRequest, vm: VirtualMachine, name: str) -> Host:
+    """404 for a host that one may not see, 403 for one that one may not operate."""
+    return host_for(request, name or (vm.host.name if vm.host else ""), access.OPERATE)
+
+
+def _facts(vm: VirtualMachine) -> dict[str, Any]:
+    """Disks, interfaces and machine as the host says where the guest is."""
+    here = [row for row in vm.shown_placements if row.host_id == vm.host_id]  # type: ignore[attr-defined]
+    return here[0].facts if here else {}

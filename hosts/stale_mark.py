@@ -15,8 +15,11 @@ _STALE = f"{{{METADATA_URI}}}stale"
 
 
 def stale_mark(*, lives_on: str, since: datetime) -> str:
-    """The element to set as the metadata of METADATA_URI: the guest lives on the host `lives_on` since then."""
-    mark = etree.Element(_STALE, {"on": lives_on, "since": since.isoformat()}, nsmap={PREFIX: METADATA_URI})
+    """The element to set as the metadata of METADATA_URI: the guest lives on the host `lives_on` since then.
+
+    Without the namespace: libvirt adds it, and refuses an element that has it already (virXMLInjectNamespace).
+    """
+    mark = etree.Element("stale", {"on": lives_on, "since": since.isoformat()})
     return etree.tostring(mark, encoding="unicode")
 
 

@@ -84,7 +84,8 @@ def _find(source: View, destination: View) -> tuple[Finding, str, tuple[str, ...
     if _postcopy(source) and (_postcopy(destination) or destination.paused):
         meaning = "The network failed in post-copy: each host has a part of the guest's memory. Destroy neither."
         return Finding.POSTCOPY_BROKEN, meaning, ("look_again",)
-    if source.job or destination.job:
+    # A job that only the destination still tells of is the leftover of one that the source has given up.
+    if source.job or (destination.job and not source.runs):
         return Finding.UNDER_WAY, "The migration is under way.", ()
     if source.runs and destination.runs:
         return Finding.TWO_COPIES, "Two copies run and may write to one disk.", ("look_again",)

@@ -19,6 +19,8 @@ TABLE = [
     (at("running"), ABSENT, Finding.AT_SOURCE),
     (at("running"), at("paused"), Finding.AT_SOURCE),
     (at("running"), at("shut off"), Finding.AT_SOURCE),
+    (at("running"), at("paused", job=True), Finding.AT_SOURCE),
+    (at("paused", "migration"), at("paused", job=True), Finding.UNDER_WAY),
     (at("shut off", "migrated"), at("running"), Finding.AT_DESTINATION),
     (ABSENT, at("running"), Finding.AT_DESTINATION),
     (at("paused", "migration"), at("running"), Finding.AT_DESTINATION),

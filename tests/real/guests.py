@@ -1,0 +1,40 @@
+"""Asks both hosts, not the page, where a guest is and whether its disk lost a write or saw a second copy."""
+
+import time
+
+from tests.console import eventually
+from tests.lab.heartbeat import Heartbeat
+from tests.lab.lab import Lab
+
+
+def state_on(lab: Lab, host: str, name: str) -> str:
+    """What virsh on `host` says of the guest; "" where it does not know it."""
+    found = [domain for domain in lab.guests.on(lab.host(host)) if domain["name"] == name]
+    return str(found[0]["state"]) if found else ""
+
+
+def assert_guest(
+    lab: Lab,
+    name: str,
+    *,
+    runs_on: str,
+    not_on: str,
+    persistent: bool = True,
+    defined_on_other: bool = False,
+    before: Heartbeat,
+) -> None:
+    """It runs on one host and is not active on the other, is defined as said, and its disk tells of one unbroken life."""
+    domains = {host: {d["name"]: d for d in lab.guests.on(lab.host(host))} for host in (runs_on, not_on)}
+    assert domains[runs_on][name]["state"] == "running"
+    assert domains[runs_on][name]["persistent"] is persistent
+    if defined_on_other:
+        assert domains[not_on][name]["state"] == "shut off"
+    else:
+        assert name not in domains[not_on]
+    time.sleep(1.2)  # one beat of the guest
+    eventually(
+        lambda: lab.heartbeat(name).went_on_since(before),
+        timeout_s=20,
+        what=f"the heartbeat of {name} to go on without a gap; it is {lab.heartbeat(name)} and was {before}",
+        every_s=0.5,
+    )

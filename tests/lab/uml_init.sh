@@ -46,9 +46,11 @@ if [[ $name == nfs ]]; then
   mkdir -p /srv/nfs/home/image
   mount --bind /srv/nfs/home/image /home/image
   printf '[exports]\nrootdir=/srv/nfs\n' >/etc/nfs.conf.d/lab.conf
+  # A server that starts for the first time has no client to wait for, yet it would refuse locks (and so QEMU) for 50 s
+  # because of lockd and 90 s because of NFS 4. lockd rounds its grace up to its timeout, whose least value is 3 s.
+  modprobe lockd nlm_timeout=3 nlm_grace_period=3
   modprobe nfsd
   mount -t nfsd nfsd /proc/fs/nfsd
-  # A server that starts for the first time has nobody to wait for; 90 s of grace would block the first opens.
   echo 10 >/proc/fs/nfsd/nfsv4gracetime
   rpc.statd --no-notify
   rpc.nfsd 8

@@ -85,6 +85,8 @@ addEventListener("click", (event) => {
 if (globalThis.Idiomorph) {
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
     !((name === "checked" && node.matches("[data-keep]")) || (name === "open" && node.matches("details")));
+  // What chart.js has drawn, or a reader is typing ([data-own]), stands in no answer of the server.
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => !node.matches?.("[data-chart], [data-chart-table], [data-own]");
 }
 
 for (const card of stack.children) fade(card);

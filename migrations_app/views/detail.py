@@ -29,17 +29,17 @@ def page(request: HtmxHttpRequest, migration: Migration, tune_form: TuneForm, *,
         "can_tune": may_operate and migration.state == State.COPYING and not migration.cancel_requested,
         "tune_form": tune_form,
         "option_rows": option_rows(migration.options),
-        "back_to": _back_to(request, migration),
+        "next_host": _next_host(request, migration),
     }
     return render(request, "migrations_app/detail.html", context, status=status)
 
 
-def _back_to(request: HtmxHttpRequest, migration: Migration) -> str:
-    """The name of the host to migrate back to, empty where that makes no sense."""
-    vm, source = migration.vm, migration.source
-    if migration.state != State.COMPLETED or vm is None or source is None or vm.host_id != migration.destination_id:
-        return ""
-    return source.name if access.may(request.user, access.OPERATE, source) else ""
+def _next_host(request: HtmxHttpRequest, migration: Migration) -> str:
+    """Where the guest could go next: back after success, else the same way again; empty where that makes no sense."""
+    ends = {migration.source_id: migration.destination, migration.destination_id: migration.source}
+    vm = migration.vm
+    wanted = ends.get(vm.host_id) if vm and migration.is_over else None
+    return wanted.name if wanted and access.may(request.user, access.OPERATE, wanted) else ""
 
 
 @require_safe

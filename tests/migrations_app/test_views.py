@@ -237,6 +237,14 @@ def test_a_guest_that_came_over_can_be_sent_back(operator: Client) -> None:
     Migration.objects.filter(pk=migration.pk).update(source=h1, source_name="h1")
     page = operator.get(url("detail", migration)).content.decode()
     assert f"?vm={migration.vm_uuid}&amp;destination=h1" in page
+    assert "Migrate back to h1" in page
+
+
+def test_what_failed_can_be_tried_again(operator: Client) -> None:
+    migration = build.migration(state=State.FAILED)
+    page = operator.get(url("detail", migration)).content.decode()
+    assert f"?vm={migration.vm_uuid}&amp;destination=h2" in page
+    assert "Try again" in page
 
 
 def test_hostile_names_are_shown_as_text(operator: Client) -> None:

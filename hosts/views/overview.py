@@ -63,9 +63,8 @@ def attention(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: Quer
     """What needs a look, the worst first."""
     yield from guests_on_two_hosts(vms)
     for host in hosts.filter(state=HostState.UNREACHABLE)[:SHOWN_OF_A_KIND]:
-        yield Attention(
-            "error", f"{host.name} is unreachable", f"{host.error} {host.hint}".strip(), host.get_absolute_url()
-        )
+        text = " ".join(f"{part.rstrip('.')}." for part in (host.error, host.hint) if part)
+        yield Attention("error", f"{host.name} is unreachable", text, host.get_absolute_url())
     for mount in mounts.filter(state__in=BAD_MOUNTS)[:SHOWN_OF_A_KIND]:
         title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
         yield Attention("warning", title, mount.detail or mount.source, reverse("hosts:mounts", args=[mount.host.name]))

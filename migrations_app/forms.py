@@ -1,5 +1,6 @@
 """What people enter about migrations: a new one, and changes to one under way."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -84,11 +85,11 @@ class MigrationForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, destinations: list[Host], initial: dict[str, Any] | None = None, **kwargs: Any
+        self, data: Mapping[str, Any] | None = None, *, destinations: list[Host], initial: dict[str, Any] | None = None
     ) -> None:
         self.destinations = {host.name: host for host in destinations}
         self.options = Options()
-        super().__init__(*args, initial={**self.options.to_dict(), **(initial or {})}, **kwargs)
+        super().__init__(data, initial={**self.options.to_dict(), **(initial or {})})
 
     def clean_destination(self) -> Host:
         name = self.cleaned_data["destination"]
@@ -143,7 +144,9 @@ def option_rows(options: dict[str, Any]) -> list[tuple[str, str]]:
     """The options of a migration in words, in the form's order."""
     names = (*MigrationForm.MAIN, *MigrationForm.MORE)
     return [
-        (MigrationForm.base_fields[name].label, _in_words(name, options[name])) for name in names if name in options
+        (str(MigrationForm.base_fields[name].label), _in_words(name, options[name]))
+        for name in names
+        if name in options
     ]
 
 

@@ -37,4 +37,5 @@ def require_operate(user: access.AnyUser, host: Host | None) -> None:
 
 def destinations_for(user: access.AnyUser, vm: VirtualMachine) -> list[Host]:
     """The hosts that `user` may send `vm` to: those to operate, but for the one that it is on."""
-    return list(access.hosts_for(user, access.OPERATE).exclude(pk=vm.host_id))
+    mine = access.hosts_for(user, access.OPERATE)
+    return list(mine if vm.host_id is None else mine.exclude(pk=vm.host_id))

@@ -91,7 +91,7 @@ class PreflightSerializer(serializers.Serializer[Any]):
 class StepSerializer(serializers.Serializer[Any]):
     name = F.ChoiceField(choices=list(states.STEPS))
     title = F.CharField()
-    state = F.ChoiceField(choices=[str(state) for state in states.StepState])
+    state = F.ChoiceField(choices=[(str(state), str(state)) for state in states.StepState])
     started = F.DateTimeField(allow_null=True)
     finished = F.DateTimeField(allow_null=True)
     detail = F.CharField()
@@ -124,7 +124,7 @@ class PingSerializer(serializers.Serializer[Any]):
 
 class ChoiceSerializer(serializers.Serializer[Any]):
     name = F.CharField()
-    label = F.CharField()
+    label = F.CharField()  # type: ignore[assignment]  # DRF's own attribute of that name is not used here
 
 
 class MigrationSerializer(serializers.Serializer[Migration]):
@@ -133,7 +133,7 @@ class MigrationSerializer(serializers.Serializer[Migration]):
     id = F.IntegerField()
     vm = F.UUIDField()
     vm_name = F.CharField()
-    source = F.CharField()
+    source = F.CharField()  # type: ignore[assignment]  # as above
     destination = F.CharField()
     username = F.CharField()
     reason = F.CharField()

@@ -204,6 +204,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Inventory, NFS mounts and live migration of KVM guests. Send `Authorization: Bearer TOKEN`.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # VMs and placements share these states; without a name the document would call them by a hash.
+    "ENUM_NAME_OVERRIDES": {"VmState": "hosts.models.VmState"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

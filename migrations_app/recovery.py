@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from hosts import audit, reach
@@ -11,7 +12,7 @@ from migrations_app.models import Migration
 from migrations_app.states import State
 from migrations_app.verdict import Finding, judge
 
-ASK_AGAIN = timedelta(seconds=15)
+ASK_AGAIN = timedelta(seconds=5)
 """How often both hosts are asked again about a migration that needs attention."""
 
 
@@ -19,7 +20,8 @@ def sweep() -> None:
     """Drive every migration that nobody drives; quick, since each drive has a thread of its own."""
     for pk in Migration.objects.filter(record.unowned(), state__in=states.DRIVEN).values_list("pk", flat=True):
         runner.launch(pk)
-    due = Migration.objects.filter(state=State.NEEDS_ATTENTION, heartbeat__lt=timezone.now() - ASK_AGAIN)
+    unasked = Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - ASK_AGAIN)
+    due = Migration.objects.filter(unasked, state=State.NEEDS_ATTENTION)
     for migration in due.select_related("vm", "source", "destination", "audit"):
         # The heartbeat is the time of the last look here; whoever moves it first looks.
         if Migration.objects.filter(pk=migration.pk, heartbeat=migration.heartbeat).update(heartbeat=timezone.now()):
@@ -40,7 +42,9 @@ def look_again(migration: Migration) -> None:
             migration, State.FAILED, error=error, hint=f"{migration.vm_name} runs on at {migration.source_name}."
         )
     else:
-        found = runner.evidence(source, destination, verdict.choices, None)
+        # What libvirt said when it broke stays; only what the hosts say now is new.
+        found = migration.evidence | runner.evidence(source, destination, verdict.choices, None)
+        found |= {name: migration.evidence.get(name, "") for name in ("error", "raw")}
         record.note(migration, evidence=found, error=verdict.because)
         record.publish(migration)
     if migration.state in states.DRIVEN:

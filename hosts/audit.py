@@ -29,7 +29,9 @@ class Actor:
 SYSTEM = Actor(user=None, source="system")
 
 
-def begin(*, actor: Actor, action: str, target: object, hosts: list[Host | None] | None = None, reason: str = "") -> AuditEvent:
+def begin(
+    *, actor: Actor, action: str, target: object, hosts: list[Host | None] | None = None, reason: str = ""
+) -> AuditEvent:
     """Write the row of an act that is about to start."""
     return AuditEvent.objects.create(
         user=actor.user,

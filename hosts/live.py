@@ -13,14 +13,20 @@ _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def publish(topic: str, *, fragments: list[str] | None = None, data: dict[str, Any] | None = None, hosts: list[int | None] | None = None) -> None:
+def publish(
+    topic: str,
+    *,
+    fragments: list[str] | None = None,
+    data: dict[str, Any] | None = None,
+    hosts: list[int | None] | None = None,
+) -> None:
     """Send one event to the pages that listen to `topic`, once the current transaction has committed.
 
     With `fragments`, each template is rendered from `data` alone and swapped in by its root's id; without, the page is
     told that `topic` changed and reads itself again. `hosts` are the ids of the hosts that it is about: only who may see
     one of them gets it (None: everybody who listens). An event is a whole picture, never a difference: it may be lost.
     """
-    message = {"type": "live.event", "topic": topic, "fragments": fragments or [], "data": data or {}}
+    message: dict[str, Any] = {"type": "live.event", "topic": topic, "fragments": fragments or [], "data": data or {}}
     if hosts is not None:
         message["hosts"] = [host for host in hosts if host is not None]
     transaction.on_commit(lambda: _send(topic, message))

@@ -89,7 +89,7 @@ class ItemPagination(pagination.PageNumberPagination):
     max_page_size = 500
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"items": data, "count": self.page.paginator.count})
+        return Response({"items": data, "count": self.page.paginator.count if self.page else 0})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         properties = {"items": schema, "count": {"type": "integer"}}
@@ -116,7 +116,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
         detail = "Some fields are not right."
         return problem(status=400, title="Bad input", detail=detail, slug="invalid-input", errors=error.detail)
     if isinstance(error, exceptions.APIException):
-        answer = problem(status=error.status_code, title=type(error).default_detail, detail=str(error.detail))
+        answer = problem(status=error.status_code, title=str(type(error).default_detail), detail=str(error.detail))
         if header := getattr(error, "auth_header", None):
             answer["WWW-Authenticate"] = header
         return answer

@@ -130,12 +130,12 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 EMBEDDED = not REDIS_URL
 """One process does everything: in-memory channel layer, huey on SQLite."""
 if EMBEDDED:
-    CHANNEL_LAYERS = {"default": {"BACKEND": "kvmconsole.channel_layer.ThreadSafeInMemoryLayer"}}
+    CHANNEL_LAYERS: dict[str, Any] = {"default": {"BACKEND": "kvmconsole.channel_layer.ThreadSafeInMemoryLayer"}}
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     HUEY = SqliteHuey("kvmconsole", filename=str(DATA_DIR / "huey.sqlite3"), results=False)
 else:
     # socket_timeout and max_connections said outright: redis-py 8 changed their defaults (django/channels_redis issue 422).
-    layer_host = {"address": REDIS_URL, "socket_timeout": None, "max_connections": 5000}
+    layer_host: dict[str, Any] = {"address": REDIS_URL, "socket_timeout": None, "max_connections": 5000}
     CHANNEL_LAYERS = {
         "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [layer_host]}}
     }

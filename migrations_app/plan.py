@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hosts.errors import InvalidInput
@@ -42,11 +42,13 @@ class Options:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Options":
         """Read options as the form or the API gives them. Raises InvalidInput(field=…) on what it does not know."""
-        known = {field.name: field for field in fields(cls)}
+        defaults = cls().to_dict()
         for name, value in values.items():
-            if name not in known:
-                raise InvalidInput(f"There is no option {str(name)!r}; there are: {', '.join(known)}.", field=str(name))
-            if type(value) is not type(known[name].default):
+            if name not in defaults:
+                raise InvalidInput(
+                    f"There is no option {str(name)!r}; there are: {', '.join(defaults)}.", field=str(name)
+                )
+            if type(value) is not type(defaults[name]):
                 raise InvalidInput(f"Option {name} can't be {value!r}.", field=name)
             low, high = LIMITS.get(name, (0, 0))
             if name in LIMITS and not low <= value <= high:

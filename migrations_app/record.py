@@ -91,7 +91,6 @@ def note(migration: Migration, **values: Any) -> None:
 def _reload(migration: Migration) -> None:
     fresh = Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=migration.pk)
     migration.__dict__.update(fresh.__dict__)
-    migration._prefetched_objects_cache = {}
 
 
 def begin_step(migration: Migration, name: str, detail: str = "") -> None:
@@ -103,7 +102,7 @@ def begin_step(migration: Migration, name: str, detail: str = "") -> None:
 
 def end_step(migration: Migration, name: str, state: StepState = StepState.DONE, detail: str = "") -> None:
     rows = MigrationStep.objects.filter(migration=migration, name=name)
-    rows.filter(started=None).exclude(pk=None).update(started=timezone.now())
+    rows.filter(started=None).update(started=timezone.now())
     rows.update(state=state, finished=timezone.now(), detail=detail)
     publish(migration)
 
@@ -155,7 +154,6 @@ def publish(migration: Migration) -> None:
     """Tell the migration's own pages the whole picture, and the lists that something changed."""
     about = [migration.source_id, migration.destination_id]
     topic = f"migration.{migration.pk}"
-    migration._prefetched_objects_cache = {}
     live.publish(topic, fragments=FRAGMENTS, data={"m": snapshot(migration)}, hosts=about)
     live.publish(topic, hosts=about)
     for listed in ("migrations", f"vm.{migration.vm_uuid}"):

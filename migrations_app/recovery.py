@@ -37,10 +37,9 @@ def look_again(migration: Migration) -> None:
     elif verdict.finding is Finding.AT_DESTINATION:
         record.advance(migration, State.VERIFYING, error="", hint="", evidence={})
     elif verdict.finding is Finding.AT_SOURCE:
-        error = migration.error or "The migration ended."
-        record.advance(
-            migration, State.FAILED, error=error, hint=f"{migration.vm_name} runs on at {migration.source_name}."
-        )
+        hint = f"{migration.vm_name} runs on at {migration.source_name}; look why it failed, and start again."
+        error = migration.evidence.get("error") or "The migration ended before the guest had moved."
+        record.advance(migration, State.FAILED, error=error, hint=hint, raw_error=migration.evidence.get("raw", ""))
     else:
         # What libvirt said when it broke stays; only what the hosts say now is new.
         found = migration.evidence | runner.evidence(source, destination, verdict.choices, None)

@@ -14,7 +14,9 @@ NAMES = {
 
 def add_roles(apps: Any, schema_editor: Any) -> None:
     """Make groups and permissions; Django itself makes permissions only after all migrations have run."""
-    content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(app_label="hosts", model="host")
+    content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
+        app_label="hosts", model="host"
+    )
     for role, codenames in ROLES.items():
         group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=role)
         for codename in codenames:

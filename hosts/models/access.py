@@ -18,12 +18,19 @@ class RoleBinding(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="role_bindings")
     role = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="bindings")
     scope = models.ForeignKey(
-        HostGroup, null=True, blank=True, on_delete=models.CASCADE, related_name="bindings", help_text="Empty means all hosts."
+        HostGroup,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="bindings",
+        help_text="Empty means all hosts.",
     )
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "role", "scope"], name="a_role_once_per_scope", nulls_distinct=False)
+            models.UniqueConstraint(
+                fields=["user", "role", "scope"], name="a_role_once_per_scope", nulls_distinct=False
+            )
         ]
         ordering = ["user__username", "role__name"]
 

@@ -68,8 +68,8 @@ def _answer(request: HtmxHttpRequest, form: HostForm, host: Host | None) -> Http
 
 
 def _store(request: HtmxHttpRequest, form: HostForm, host: Host | None) -> Host:
-    given = dict(form.cleaned_data)
-    asked = {"actor": actor(request), "require_connection": "anyway" not in request.POST}
+    given: dict[str, Any] = dict(form.cleaned_data)
+    asked: dict[str, Any] = {"actor": actor(request), "require_connection": "anyway" not in request.POST}
     if host:
         stored = actions.edit_host(host=host, **asked, **given)
         messages.success(request, f"{stored.name} was changed.")

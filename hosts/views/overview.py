@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpResponse
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from hosts import access, filters, inventory
 from hosts.http import HtmxHttpRequest, is_fragment
-from hosts.models import Host, HostState, Mount, MountState, VirtualMachine
+from hosts.models import Host, HostState, Mount, MountState
 from hosts.models.inventory import ACTIVE_STATES
 from hosts.views.rows import BAD_MOUNTS
 
@@ -59,8 +60,8 @@ def hosts_shown(user: access.AnyUser) -> QuerySet[Host]:
     )
 
 
-def attention(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: QuerySet[Mount]) -> Iterator[Attention]:
-    """What needs a look, the worst first."""
+def attention(hosts: QuerySet[Host], vms: Any, mounts: QuerySet[Mount]) -> Iterator[Attention]:
+    """What needs a look, the worst first. `vms` carries the annotations of access and inventory."""
     yield from guests_on_two_hosts(vms)
     for host in hosts.filter(state=HostState.UNREACHABLE)[:SHOWN_OF_A_KIND]:
         text = " ".join(f"{part.rstrip('.')}." for part in (host.error, host.hint) if part)
@@ -81,7 +82,7 @@ def attention(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: Quer
         yield Attention("info", f"{vm.name} has a stale copy", text, vm.get_absolute_url())
 
 
-def guests_on_two_hosts(vms: QuerySet[VirtualMachine]) -> Iterator[Attention]:
+def guests_on_two_hosts(vms: Any) -> Iterator[Attention]:
     conflicts = (vm for vm in vms.filter(running_copies__gt=1) if inventory.in_conflict(vm))
     for vm in islice(conflicts, SHOWN_OF_A_KIND):
         places = " and ".join(row.host.name for row in vm.shown_placements if row.is_active)

@@ -60,7 +60,7 @@ def command_for(vm: VirtualMachine, destination: Host, options: Options) -> str:
 
 
 def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:
-    others = Migration.objects.filter(vm_uuid=vm.uuid, state__in=ACTIVE).exclude(pk=ignore.pk if ignore else None)
+    others = Migration.objects.filter(vm_uuid=vm.uuid, state__in=ACTIVE).exclude(pk=ignore.pk if ignore else 0)
     return [
         Check(
             "held",

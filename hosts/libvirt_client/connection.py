@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import libvirt
 
@@ -57,7 +57,8 @@ class Target:
             return uri.text
         # no_tty: ssh never asks for a password or about a key (docs/uri.rst)
         parameters = {"no_tty": "1"} | ({"command": self.ssh_command} if self.ssh_command else {})
-        return f"{uri.text}?{urlencode(parameters)}"
+        # libvirt reads %20 as a blank, but not +
+        return f"{uri.text}?{urlencode(parameters, quote_via=quote)}"
 
 
 def open_connection(target: Target, *, timeout_s: float) -> Connection:

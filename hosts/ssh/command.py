@@ -77,7 +77,7 @@ def _ssh_argv(target: SshTarget, argv: Sequence[str]) -> list[str]:
     address, keyring = target.address, target.keyring
     command = ["ssh", "-F", str(keyring.config), "-T"]
     command += ["-o", "ControlMaster=auto", "-o", f"ControlPersist={CONTROL_PERSIST_S}"]
-    command += ["-o", f"ControlPath={str(keyring.control_folder).replace('%', '%%')}/%C"]
+    command += ["-o", f"ControlPath={keyring.control_path}"]
     if address.port:
         command += ["-p", str(address.port)]
     if address.user:

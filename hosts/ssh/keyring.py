@@ -65,6 +65,11 @@ class SshKeyring:
         return (self._ready() / "id_ed25519.pub").read_text().strip()
 
     @property
+    def control_path(self) -> str:
+        """The value of ssh's ControlPath: one socket per user, host and port."""
+        return f'{_quoted(self.control_folder)[:-1]}/%C"'
+
+    @property
     def control_folder(self) -> Path:
         """Where sockets of shared connections lie: in the folder, or, where that path is too long, in /tmp."""
         inside = self._ready() / "cm"

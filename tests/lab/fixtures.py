@@ -29,6 +29,8 @@ def _lab(engine: str) -> Iterator[Lab]:
     lab = Lab(engine=engine, instance=int(os.environ.get("KVMCONSOLE_LAB_INSTANCE", "0")), say=print)
     try:
         lab.up()
+        for guest in lab.guests.status():  # left by an earlier run that was broken off or kept its lab
+            lab.guests.remove(guest["name"])
     except LabError as error:
         pytest.fail(str(error), pytrace=False)
     yield lab

@@ -23,7 +23,8 @@ class ServiceForm(forms.Form):
     """A form whose input a service checks; what that refuses is shown at the field that it names."""
 
     def refuse(self, error: InvalidInput) -> None:
-        self.add_error(error.field if error.field in self.fields else None, f"{error} {error.hint}".strip())
+        hint = error.hint if error.hint != InvalidInput.hint else ""
+        self.add_error(error.field if error.field in self.fields else None, f"{error} {hint}".strip())
 
 
 class HostForm(ServiceForm):

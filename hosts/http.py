@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
@@ -56,6 +56,16 @@ def host_for(request: HtmxHttpRequest, name: str, permission: str = access.SEE) 
     host = get_object_or_404(access.hosts_for(request.user), name=name)
     require(request, permission, host)
     return host
+
+
+def filled(request: HtmxHttpRequest) -> QueryDict:
+    """The query string without the fields that a filter's form leaves empty: empty means "any", not a value."""
+    given = request.GET.copy()
+    for name, values in list(given.lists()):
+        given.setlist(name, [value for value in values if value.strip()])
+        if not given.getlist(name):
+            del given[name]
+    return given
 
 
 def page_of(request: HtmxHttpRequest, rows: QuerySet[Row]) -> Page[Row]:

@@ -82,7 +82,8 @@ _MOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
 )
 _SHOWMOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
     (
-        r"Program not registered|Port mapper failure(?!.*[Tt]imed out)|Connection refused",
+        r"Program not registered|Port mapper failure(?!.*[Tt]imed out)|Connection refused"
+        r"|clnt_create: RPC: Unable to (?:receive|send)(?!.*(?:No route|unreachable|[Tt]imed out))",
         Unsupported,
         "{server} does not say what it exports",
         "It may serve NFS version 4 only, or no NFS. If you know the path, type it.",

@@ -5,13 +5,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from hosts import access, filters
-from hosts.http import HtmxHttpRequest, is_fragment, page_of
+from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of
 from hosts.models import AuditEvent
 
 
 @require_safe
 def listing(request: HtmxHttpRequest) -> HttpResponse:
-    found = filters.AuditFilter(request.GET, access.audit_for(request.user))
+    found = filters.AuditFilter(filled(request), access.audit_for(request.user))
     context = {
         "page": page_of(request, found.qs),
         "filter": found,

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from hosts import access, actions, filters, holds
 from hosts.errors import Refused
 from hosts.forms import ReasonForm
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, page_of, see_other
+from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
 from hosts.models import Host, HostGroup, HostState
 from hosts.views.overview import hosts_shown
 from hosts.views.rows import with_flags
@@ -22,7 +22,7 @@ SHOWN_VOLUMES = 200
 
 @require_safe
 def listing(request: HtmxHttpRequest) -> HttpResponse:
-    found = filters.HostFilter(request.GET, hosts_shown(request.user).prefetch_related("groups"))
+    found = filters.HostFilter(filled(request), hosts_shown(request.user).prefetch_related("groups"))
     context = {
         "page": page_of(request, found.qs),
         "filter": found,

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from hosts import access, filters
-from hosts.http import HtmxHttpRequest, is_fragment, page_of
+from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of
 from hosts.models import MountState
 from hosts.views.rows import BAD_MOUNTS
 
@@ -20,9 +20,9 @@ def storage(request: HtmxHttpRequest) -> HttpResponse:
     found: filters.MountFilter | filters.PoolFilter
     if tab == "pools":
         rows = access.pools_for(request.user).select_related("host").annotate(volume_count=Count("volumes"))
-        found = filters.PoolFilter(request.GET, rows)
+        found = filters.PoolFilter(filled(request), rows)
     else:
-        found = filters.MountFilter(request.GET, access.mounts_for(request.user).select_related("host"))
+        found = filters.MountFilter(filled(request), access.mounts_for(request.user).select_related("host"))
     context = {
         "tab": tab,
         "page": page_of(request, found.qs),

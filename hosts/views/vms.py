@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from hosts import access, actions, filters, holds
 from hosts.errors import HostError, Refused
 from hosts.forms import ReasonForm
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, page_of, see_other
+from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
 from hosts.models import Host, VirtualMachine, VmState
 from hosts.views.rows import flags_of, with_flags
 
@@ -31,7 +31,7 @@ DONE = {
 
 @require_safe
 def listing(request: HtmxHttpRequest) -> HttpResponse:
-    found = filters.VmFilter(request.GET, filters.shown_vms(request.user))
+    found = filters.VmFilter(filled(request), filters.shown_vms(request.user))
     page = page_of(request, found.qs)
     context = {
         "page": page,

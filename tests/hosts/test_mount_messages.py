@@ -74,6 +74,7 @@ def test_a_busy_mount_without_fuser_says_how_to_find_them() -> None:
     ("stderr", "error"),
     [
         ("clnt_create: RPC: Program not registered", Unsupported),
+        ("clnt_create: RPC: Unable to receive", Unsupported),
         ("clnt_create: RPC: Port mapper failure - Unable to receive: errno 111 (Connection refused)", Unsupported),
         ("clnt_create: RPC: Unknown host", NameUnresolved),
         ("clnt_create: RPC: Port mapper failure - Timed out", TimedOut),

@@ -40,6 +40,7 @@ def test_the_list_is_searched_filtered_sorted_and_paged(operator: Client) -> Non
 
     assert names("?q=app-07") == ["app-07"]
     assert names("?state=shut+off") == ["off"]
+    assert names("?q=app-07&state=&host=") == ["app-07"]
     assert names("?sort=-memory_mib")[0] == "app-59"
     assert names("?host=kvm-2&page=1")[:2] == ["app-00", "app-02"]
     assert len(names("?page=1")) == 50

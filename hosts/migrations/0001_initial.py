@@ -219,7 +219,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['user__username', 'role__name'],
-                'constraints': [models.UniqueConstraint(fields=('user', 'role', 'scope'), name='a_role_once_per_scope', nulls_distinct=False)],
+                'constraints': [models.UniqueConstraint(fields=('user', 'role', 'scope'), name='a_role_once_per_scope'), models.UniqueConstraint(condition=models.Q(('scope', None)), fields=('user', 'role'), name='a_role_once_on_all_hosts')],
             },
         ),
         migrations.AddConstraint(

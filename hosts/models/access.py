@@ -27,10 +27,12 @@ class RoleBinding(models.Model):
     )
 
     class Meta:
+        # Two, since SQL takes two empty scopes for different ones.
         constraints = [
+            models.UniqueConstraint(fields=["user", "role", "scope"], name="a_role_once_per_scope"),
             models.UniqueConstraint(
-                fields=["user", "role", "scope"], name="a_role_once_per_scope", nulls_distinct=False
-            )
+                fields=["user", "role"], condition=models.Q(scope=None), name="a_role_once_on_all_hosts"
+            ),
         ]
         ordering = ["user__username", "role__name"]
 

@@ -21,6 +21,8 @@ SSH_FAILED = 255
 NOT_FOUND = 127
 """What a shell ends with for a program that is not there, and so what a missing local program becomes."""
 CONTROL_PERSIST_S = 60
+# Without a shell in between, a command that a signal ends is 255 as well, since sshd then reports no exit code.
+_SHELL = ("sh", "-c", '"$@"; exit "$?"', "kvmconsole")
 # Two first calls at once race for the shared connection; the loser goes its own way and says so (mux.c).
 _RACE = re.compile(r"^ControlSocket .* already exists, disabling multiplexing\r?\n?", re.MULTILINE)
 
@@ -82,7 +84,7 @@ def _ssh_argv(target: SshTarget, argv: Sequence[str]) -> list[str]:
         command += ["-p", str(address.port)]
     if address.user:
         command += ["-l", address.user]
-    return [*command, "--", address.hostname, shlex.join(["env", "LC_ALL=C", *argv])]
+    return [*command, "--", address.hostname, shlex.join(["env", "LC_ALL=C", *_SHELL, *argv])]
 
 
 def _run_here(

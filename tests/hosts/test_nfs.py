@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,8 @@ from hypothesis import strategies as st
 
 from hosts import nfs
 from hosts.errors import InvalidInput
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +145,16 @@ def test_exports_are_read_with_spaces_in_paths_and_many_clients():
         nfs.Export("/srv/all files", ("(everyone)",)),
         nfs.Export("/pub", ("*",)),
     ]
+
+
+def test_the_mounts_of_a_real_host_are_read():
+    header, _, text = (DATA / "findmnt/debian12-nfs4.json").read_text().partition("\n")
+    assert header.startswith("# findmnt")
+    facts = nfs.parse_findmnt(text)
+    assert len(facts) == 10
+    (share,) = [fact for fact in facts if fact.is_nfs]
+    assert (share.source, share.target, share.version) == ("198.51.100.162:/home/image", "/mnt", "4.2")
+    assert "hard" in nfs.parse_options(share.options) and share.size_bytes is None
 
 
 def test_no_output_of_findmnt_means_no_mounts():

@@ -75,6 +75,11 @@ def test_input_exit_code_and_locale_come_through(host: LabHost, keyring: SshKeyr
     assert failed.value.host == "kvm-1"
 
 
+def test_a_command_that_a_signal_ends_is_no_failure_of_ssh(host: LabHost, keyring: SshKeyring) -> None:
+    argv = ["timeout", "-s", "KILL", "0.2", "sleep", "5"]
+    assert ssh.run(ssh_target(host, keyring), argv, timeout_s=10).returncode == 137
+
+
 def test_later_commands_share_the_first_ones_connection(host: LabHost, keyring: SshKeyring) -> None:
     there = ssh_target(host, keyring)
     ssh.run(there, ["true"], timeout_s=10)

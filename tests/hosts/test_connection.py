@@ -228,7 +228,7 @@ def test_a_machine_without_libvirtd_says_so():
 
 def test_the_parameters_of_an_ssh_uri_are_ours():
     target = Target("h1", "qemu+ssh://root@h1:22/system", ssh_command="/data/a b/ssh")
-    assert target.full_uri() == "qemu+ssh://root@h1:22/system?no_tty=1&command=/data/a%20b/ssh"
+    assert target.full_uri() == "qemu+ssh://root@h1:22/system?no_tty=1&command=%2Fdata%2Fa%20b%2Fssh"
     assert Target("h1", "qemu+tls://h1/system", ssh_command="/x").full_uri() == "qemu+tls://h1/system"
 
 

@@ -11,7 +11,7 @@ from hosts.mounts.check import View, check_mounts, look, measure
 from hosts.mounts.fstab_file import edit_fstab
 from hosts.mounts.messages import explain_mount, explain_unmount
 from hosts.mounts.users import guests_below
-from hosts.nfs import Hidden, NfsSource, hidden_by_mount, validate_options, validate_target
+from hosts.nfs import Hidden, NfsSource, hidden_by_mount, parse_options, validate_options, validate_target
 
 DEFAULT_OPTIONS = "vers=4.2,hard,_netdev,nofail"
 """For disk images. vers=4.2: locks that survive a server's restart, and holes in images stay holes. hard: a write waits for
@@ -159,7 +159,9 @@ def _would_hide(host: Host, target: str, hidden: Hidden) -> Refused:
 
 def _mount_now(host: Host, share: NfsSource, target: str, options: str) -> None:
     """Check again and mount, as one on the host."""
-    argv = scripts.argv(scripts.MOUNT, str(MOUNT_LIMIT_S), str(share), target, options)
+    # Without retry=0 mount.nfs tries a server that refuses for two minutes before it says so (nfs(5)).
+    now = options if "retry" in parse_options(options) else f"{options},retry=0"
+    argv = scripts.argv(scripts.MOUNT, str(MOUNT_LIMIT_S), str(share), target, now)
     result = reach.run(host, argv, timeout_s=MOUNT_LIMIT_S + SSH_MARGIN_S, check=False)
     if result.returncode == 0:
         return

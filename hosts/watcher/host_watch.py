@@ -26,6 +26,8 @@ FULL_SYNC_EVERY_S = 60.0
 STORAGE_EVERY_S = 30.0
 COALESCE_S = 0.05
 """libvirt sends several events for one start or migration; those within this time are one sync."""
+MANY = 25
+"""From here on one look at all guests (500: 0.7 s) is quicker than one at each (14 ms)."""
 LONGEST_NAP_S = 2.0
 """How often a thread that nothing wakes looks whether its connection lives."""
 BACKOFF_S = (1.0, 60.0)
@@ -116,8 +118,12 @@ class HostWatch:
     def _take_events(self, host: Host, connection: Connection, wait_s: float) -> None:
         """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date."""
         batch = self._gather(min(max(wait_s, 0.0), LONGEST_NAP_S))
-        for uuid in dict.fromkeys(event.uuid for event in batch if event.kind in DOMAIN_KINDS):
-            inventory.sync_domain(host, connection, uuid)
+        uuids = dict.fromkeys(event.uuid for event in batch if event.kind in DOMAIN_KINDS)
+        if len(uuids) > MANY:
+            inventory.sync_guests(host, connection)
+        else:
+            for uuid in uuids:
+                inventory.sync_domain(host, connection, uuid)
         if any(event.kind in STORAGE_KINDS for event in batch):
             self._look_at_storage()
 

@@ -29,6 +29,13 @@ SAID: list[tuple[str, type[HostError], str]] = [
 ]
 
 
+def test_a_name_that_nobody_resolves_is_told_apart_from_an_address_without_answer() -> None:
+    stderr = "mount.nfs: Resource temporarily unavailable"
+    named = NfsSource.parse("nas:/home/image")
+    assert isinstance(explain_mount(returncode=32, stderr=stderr, source=named, host="h1", limit_s=30), NameUnresolved)
+    assert isinstance(explain_mount(returncode=32, stderr=stderr, source=SHARE, host="h1", limit_s=30), CommandFailed)
+
+
 @pytest.mark.parametrize(("stderr", "error", "words"), SAID, ids=[words for _, _, words in SAID])
 def test_a_failed_mount_is_told_in_words(stderr: str, error: type[HostError], words: str) -> None:
     told = explain_mount(returncode=32, stderr=stderr, source=SHARE, host="h1", limit_s=30)

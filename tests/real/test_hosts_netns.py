@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hosts import actions, audit, reach
+from hosts import actions, reach
 from hosts.errors import (
     AuthenticationRefused,
     ConnectionRefused,
@@ -22,33 +22,9 @@ from hosts.models import Host, HostState, VirtualMachine
 from tests.console import Console, eventually, new_console
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
+from tests.real.keys import ACTOR, authorise, trust
 
 pytestmark = pytest.mark.real
-ACTOR = audit.Actor(user=None, source="command")
-
-
-@pytest.fixture
-def own_keys(settings: Any, tmp_path: Path) -> Iterator[None]:
-    """A console that has never met any host."""
-    settings.DATA_DIR = tmp_path
-    reach.keyring.cache_clear()
-    yield
-    for host in Host.objects.all():
-        reach.forget(host)
-    reach.keyring.cache_clear()
-
-
-def authorise(lab: Lab, name: str) -> None:
-    append = 'echo "$1" >>/root/.ssh/authorized_keys'
-    lab.host(name).run(["sh", "-c", append, "lab", reach.keyring().public_key])
-
-
-def trust(lab: Lab, name: str) -> None:
-    """Let the console in, and let it know the host's key."""
-    authorise(lab, name)
-    found = actions.test_connection(name=name, uri=lab.host(name).uri)
-    prints = [key.fingerprint_sha256 for key in found.host_keys]
-    actions.trust_host_key(hostname=found.hostname, port=found.port, fingerprints=prints, actor=ACTOR)
 
 
 @pytest.mark.django_db

@@ -94,6 +94,8 @@ def test_an_act_that_fails_says_why_on_the_page_of_the_guest(operator: Client) -
     page = answer.content.decode()
     assert "The host refused the connection" in page
     assert "As each host sees it" in page
+    # The answer stands at the address of the act, which a live part must not read again.
+    assert f'hx-get="/vms/{vm.uuid}/"' in page
     assert AuditEvent.objects.get().outcome == "failed"
 
 

@@ -21,7 +21,8 @@ from migrations_app.states import State, StepState
 from migrations_app.verdict import Finding, judge
 
 log = logging.getLogger(__name__)
-ASK_S = 15.0
+ASK_S = 40.0
+"""Longer than libvirt itself waits for the job lock (30 s) before it says that a guest is busy."""
 ANSWER_WITHIN_S = 5.0
 """How long the guest may take to answer ping at the destination before the step warns."""
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from hosts import audit, reach
 from hosts.errors import Refused
-from migrations_app import record, runner, states, views_of_hosts
+from migrations_app import finish, record, runner, states, views_of_hosts
 from migrations_app.models import Migration
 from migrations_app.states import State
 from migrations_app.verdict import Finding, judge
@@ -81,4 +81,4 @@ def _carry_out(migration: Migration, choice: str) -> None:
     host = migration.source if choice == "resume_at_source" else migration.destination
     assert host  # it answered a moment ago
     with reach.libvirt(host) as connection:
-        connection.guest(str(migration.vm_uuid), timeout_s=15).resume(timeout_s=15)
+        connection.guest(str(migration.vm_uuid), timeout_s=15).resume(timeout_s=finish.ASK_S)

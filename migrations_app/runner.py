@@ -12,6 +12,7 @@ from django.utils import timezone
 from hosts import reach
 from hosts.errors import DomainNotFound, HostError, MigrationFailed
 from hosts.libvirt_client.domain import Guest
+from hosts.models import Host
 from hosts.ping import Pinger
 from migrations_app import finish, plan, preflight, record, views_of_hosts
 from migrations_app.lease import Lease, new_owner
@@ -23,6 +24,8 @@ from migrations_app.verdict import Finding, View, judge
 
 log = logging.getLogger(__name__)
 PING_EVERY_S = 0.05
+MOST_ATTEMPTS = 5
+"""How often a drive may break before it is no longer taken up again by itself."""
 JOB_APPEARS_S = 10.0
 """How long libvirt may take until a job that was launched before can be seen, when another worker takes over."""
 
@@ -61,8 +64,18 @@ def drive(pk: int) -> None:
 
 
 def _note_crash(migration: Migration, error: Exception) -> None:
+    """Keep what broke; a drive that breaks again and again is left to a person, or failed where nothing was begun."""
+    text = f"{type(error).__name__}: {error}"
     try:
-        record.note(migration, raw_error=f"{type(error).__name__}: {error}")
+        record.note(migration, raw_error=text)
+        if migration.attempt < MOST_ATTEMPTS:
+            return
+        if migration.launched is None:
+            record.fail(migration, HostError("The console failed before the migration began.", raw=text))
+        else:
+            source, destination = views_of_hosts.both(migration)
+            found = evidence(source, destination, ("look_again",), None) | {"raw": text}
+            record.needs_attention(migration, error="The console itself fails at this migration.", evidence=found)
     except record.Overtaken:
         log.info("migration %s was taken over by another worker", migration.pk)
 
@@ -81,9 +94,18 @@ class Drive:
         if self.m.state in (State.COPYING, State.SWITCHING):
             self.copy()
         if self.m.state in (State.VERIFYING, State.DEFINING):
-            finish.Finish(self.m, self.options, self.pinger).run()
+            self.finish()
         if self.m.is_over:
             record.thin(self.m)
+
+    def finish(self) -> None:
+        """Verify, define, clean up; a host that stops answering is asked again until it does."""
+        try:
+            finish.Finish(self.m, self.options, self.pinger).run()
+        except HostError as error:
+            source, destination = views_of_hosts.both(self.m)
+            found = evidence(source, destination, ("look_again",), error)
+            record.needs_attention(self.m, error=f"The guest has moved, but not all is done: {error}", evidence=found)
 
     def check(self) -> bool:
         """Preflight; True where it may go on."""
@@ -168,7 +190,11 @@ class Drive:
         elif verdict.finding is Finding.AT_SOURCE:
             self._stayed(error)
         elif verdict.finding is Finding.RESUME_AT_SOURCE and self.m.tuning.get("paused"):
-            self._resume_at_source(error)
+            self._resume(self.m.source)
+            self._stayed(error)
+        elif verdict.finding is Finding.RESUME_AT_DESTINATION and self.m.tuning.get("paused"):
+            self._resume(self.m.destination)
+            self._switched()
         else:
             record.needs_attention(
                 self.m, error=verdict.because, evidence=evidence(source, destination, verdict.choices, error)
@@ -190,12 +216,11 @@ class Drive:
         hint = f"{self.m.vm_name} runs on at {self.m.source_name}. {known.hint}"
         record.fail(self.m, HostError(text, hint=hint, raw=known.raw))
 
-    def _resume_at_source(self, error: HostError | None) -> None:
-        """We paused the guest, so we let it go on: it is proven not to be at the destination."""
-        assert self.m.source
-        with reach.libvirt(self.m.source) as connection:
-            connection.guest(str(self.m.vm_uuid), timeout_s=15).resume(timeout_s=15)
-        self._stayed(error)
+    def _resume(self, host: Host | None) -> None:
+        """We paused the guest, so we let it go on: it is proven not to be active on the other host."""
+        assert host
+        with reach.libvirt(host) as connection:
+            connection.guest(str(self.m.vm_uuid), timeout_s=15).resume(timeout_s=finish.ASK_S)
 
 
 def evidence(source: View, destination: View, choices: tuple[str, ...], error: HostError | None) -> dict[str, Any]:

@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 0.2
 """The design's 250 ms, less what rows and socket take, so that a change is seen within 300 ms."""
-ASK_S = 30.0
-"""How long a job figure or an abort may take: both can hang with QEMU's monitor (KubeVirt guards with 30 s too)."""
+ASK_S = 40.0
+"""How long a job figure or an act may take. Both can hang with QEMU's monitor, so there is a limit (KubeVirt's is 30 s);
+ours lies above the 30 s for which libvirt waits for the job lock before it says that the guest is busy."""
 STRIP = 240
 
 

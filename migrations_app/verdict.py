@@ -51,6 +51,7 @@ class Finding(StrEnum):
     AT_SOURCE = "at the source"
     AT_DESTINATION = "at the destination"
     RESUME_AT_SOURCE = "paused at the source, nowhere else"
+    RESUME_AT_DESTINATION = "paused at the destination, nowhere else"
     UNKNOWN = "unknown"
     TWO_COPIES = "two copies"
     POSTCOPY_BROKEN = "post-copy broken"
@@ -105,7 +106,7 @@ def _find_stopped(source: View, destination: View) -> tuple[Finding, str, tuple[
         return Finding.RESUME_AT_SOURCE, meaning, ("resume_at_source", "look_again")
     if destination.paused and source.gone:
         meaning = "It is paused at the destination and proven not to be active at the source: it can go on there."
-        return Finding.UNKNOWN, meaning, ("resume_at_destination", "look_again")
+        return Finding.RESUME_AT_DESTINATION, meaning, ("resume_at_destination", "look_again")
     if source.gone and destination.gone:
         meaning = (
             "Neither host runs it. It was shut down or crashed during the migration; its disks are where they were."

@@ -12,7 +12,7 @@ from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host, Placement, VirtualMachine
 
-ACT_TIMEOUT_S = 30.0
+ACT_TIMEOUT_S = 40.0
 CLAIM_S = 120
 """A start is over by then: asking the others and libvirt's own start have shorter limits."""
 

@@ -121,9 +121,10 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _guest(facts: Facts, domain: Domain) -> Iterator[Check]:
-    if facts.state not in ("running", "paused"):
+    if facts.state != "running":
         message = f"{facts.vm_name} is {facts.state or 'not there'} on {facts.source}."
-        yield Check("running", "VM running", "blocker", message, "Only a running VM migrates live; start it first.")
+        fix = "Only a running VM migrates live; start or resume it first."
+        yield Check("running", "VM running", "blocker", message, fix)
     else:
         yield Check("running", "VM running", "ok", f"{facts.vm_name} is {facts.state} on {facts.source}.")
     if facts.job:

@@ -35,6 +35,8 @@ TABLE = [
     (at("shut off"), AWAY, Finding.UNKNOWN),
     (at("shut off"), ABSENT, Finding.NOWHERE),
     (at("paused"), at("paused"), Finding.UNKNOWN),
+    (at("shut off", "migrated"), at("paused", "user"), Finding.RESUME_AT_DESTINATION),
+    (ABSENT, at("paused", "migration"), Finding.RESUME_AT_DESTINATION),
 ]
 
 

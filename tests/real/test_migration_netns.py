@@ -173,6 +173,27 @@ def test_a_transient_migration_is_defined_by_the_console(
     assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
 
 
+def test_a_guest_paused_in_flight_goes_on_at_the_destination(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest()
+    before = netns_lab.heartbeat(spec.name)
+    for host in ("kvm-1", "kvm-2"):
+        netns_lab.host(host).shape(SLOW_MBIT_S)
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
+    eventually(
+        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
+        timeout_s=30,
+        what="the copy to begin",
+    )
+    console.api("POST", f"migrations/{number}/pause-guest")
+    eventually(
+        lambda: state_on(netns_lab, "kvm-1", spec.name) == "paused", timeout_s=10, what="the guest to stand still"
+    )
+    console.reaches(number, "completed", timeout_s=60)
+    assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
+
+
 def test_two_requests_for_one_vm_make_one_migration(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:

@@ -105,14 +105,21 @@ class Console:
 
     def add_lab(self, lab: Lab) -> None:
         """Let its key into the lab's hosts, and add both as an admin would."""
+        self.let_in(lab)
+        for name in ("kvm-1", "kvm-2"):
+            self.add_host(lab, name)
+
+    def let_in(self, lab: Lab) -> None:
+        """Write its public key to each host of the lab, as an admin does by hand."""
         ask = "from hosts import reach; print(reach.keyring().public_key)"
         key = self.manage("shell", "--verbosity", "0", "-c", ask).splitlines()[-1]
         for name in ("nfs", "kvm-1", "kvm-2"):
             lab.host(name).run(["sh", "-c", 'echo "$1" >>/root/.ssh/authorized_keys', "lab", key], timeout_s=30)
-        for name in ("kvm-1", "kvm-2"):
-            address = lab.host(name).address
-            arguments = ["addhost", name, lab.host(name).uri, "--migration-address", address, "--accept-host-key"]
-            self.manage(*arguments)
+
+    def add_host(self, lab: Lab, name: str) -> None:
+        """Add one host of the lab by `manage.py addhost`."""
+        host = lab.host(name)
+        self.manage("addhost", name, host.uri, "--migration-address", host.address, "--accept-host-key")
 
     def vm(self, name: str) -> dict[str, Any]:
         """The VM of that name, once the inventory has it as running."""

@@ -1,0 +1,89 @@
+"""What a person does on the pages, and what must be true of each page."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.console import PASSWORD, Console
+from tests.lab.lab import Lab
+
+NARROW_PX = 360
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@dataclass(slots=True)
+class Troubles:
+    """What the browser complained of, but for what a test says it provokes."""
+
+    seen: list[str] = field(default_factory=list)
+    provoked: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        self.seen.append(text)
+
+    def unexpected(self) -> list[str]:
+        return [text for text in self.seen if not any(re.search(one, text) for one in self.provoked)]
+
+
+def sign_in(context: BrowserContext, console: Console) -> Page:
+    """Sign in with name and password; the first page after it."""
+    page = context.new_page()
+    page.goto(console.url)
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    return page
+
+
+def add_host(page: Page, console: Console, lab: Lab, name: str) -> None:
+    """Add a host by its form: its ssh key is shown, compared with what stands on the host itself, and trusted."""
+    host = lab.host(name)
+    page.goto(f"{console.url}/hosts/add/")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("libvirt URI", exact=True).fill(host.uri)
+    page.get_by_label("Migration address").fill(host.address)
+    page.get_by_role("button", name="Test and add").click()
+    trust = page.get_by_role("button", name="Trust this key and add")
+    expect(trust).to_be_visible(timeout=30_000)
+    key = host.run(["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout.split()[1]
+    expect(page.locator(".keys-list")).to_contain_text(key)
+    trust.click()
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible(timeout=30_000)
+    expect(page.locator("main")).to_contain_text("online")
+
+
+def vm_row(page: Page, name: str) -> Locator:
+    """The VM's row in a list of VMs."""
+    return page.locator("tr", has=page.get_by_role("link", name=name, exact=True))
+
+
+def clicks(page: Page) -> int:
+    """How often this tab was clicked so far."""
+    return int(page.evaluate("Number(sessionStorage.getItem('clicks'))"))
+
+
+def assert_sound(page: Page) -> None:
+    """No finding of axe in light and in dark, and no sideways scrolling on a phone."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        expect(page.locator(f"html[data-bs-theme={scheme}]")).to_have_count(1)
+        found += [f"{scheme}: {words}" for words in _violations(page)]
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    wide = page.viewport_size
+    page.set_viewport_size({"width": NARROW_PX, "height": 800})
+    width = page.evaluate("document.documentElement.scrollWidth")
+    if wide:
+        page.set_viewport_size(wide)
+    assert found == [], page.url
+    assert width <= NARROW_PX, f"{page.url} is {width} px wide on a screen of {NARROW_PX}"
+
+
+def _violations(page: Page) -> list[str]:
+    options = {"runOnly": {"type": "tag", "values": WCAG["runOnly"]}, "resultTypes": ["violations"]}
+    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {one['help']}; {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Lock, Thread
 
 from django.conf import settings
 
@@ -53,6 +53,29 @@ def libvirt(host: Host, *, timeout_s: float = 10) -> Iterator[Connection]:
                 _idle[key].append(connection)
         if not keep:
             connection.close()
+
+
+def warm(host: Host, *, timeout_s: float = 10) -> None:
+    """Open one more connection for later, in the background, unless two lie ready; a login over ssh takes a while."""
+    key = (host.name, host.uri)
+    wanted = target(host)
+
+    def work() -> None:
+        try:
+            connection = open_connection(wanted, timeout_s=timeout_s)
+        except HostError:
+            return  # whoever needs it asks again, and says why
+        with _lock:
+            keep = len(_idle[key]) < IDLE_PER_HOST
+            if keep:
+                _idle[key].append(connection)
+        if not keep:
+            connection.close()
+
+    with _lock:
+        ready = len(_idle[key])
+    if ready < 2:
+        Thread(target=work, name=f"warm {host.name}", daemon=True).start()
 
 
 def _borrow(key: tuple[str, str]) -> Connection | None:

@@ -114,6 +114,8 @@ class Drive:
         record.begin_step(self.m, "check")
         if self._cancelled():
             return False
+        if self.m.source:
+            reach.warm(self.m.source)
         if self.m.vm is None or self.m.destination is None or self.m.source is None or self.m.vm.host != self.m.source:
             where = self.m.vm.host.name if self.m.vm and self.m.vm.host else "no host"
             message = f"{self.m.vm_name} is not on {self.m.source_name} any more but on {where}."
@@ -155,16 +157,18 @@ class Drive:
         self.settle(error)
 
     def _copy_from(self, source: Any) -> HostError | None:
-        with reach.open_own(source) as watching, ExitStack() as stack:
+        with reach.libvirt(source) as watching, ExitStack() as stack:
             sampler = Sampler(self.m, watching.guest(str(self.m.vm_uuid), timeout_s=15), self.pinger)
             if self.m.launched is None:
                 # The maximum downtime is no parameter of the call: the sampler sets it as soon as there is a job.
                 tuning = {"max_downtime_ms": self.options.max_downtime_ms} if self.options.max_downtime_ms else {}
                 record.note(self.m, launched=timezone.now(), tuning=tuning)
-                calling = stack.enter_context(reach.open_own(source))
+                calling = stack.enter_context(reach.libvirt(source))
                 call = Call(calling.guest(str(self.m.vm_uuid), timeout_s=15), self.m, self.options)
+                # A connection in which a call still hangs is for nobody else.
+                stack.callback(lambda: None if call.is_over() else calling.close())
                 call.start()
-                sampler.watch(call.is_over, lost=lambda: self.lease.lost)
+                sampler.watch(call.is_over, lost=lambda: self.lease.lost, pause=call.wait)
                 self._note_end(sampler, watching.guest(str(self.m.vm_uuid), timeout_s=15))
                 return call.error
             # Another worker asked libvirt; its job goes on without it, so watch that job until there is none.
@@ -252,6 +256,10 @@ class Call:
 
     def is_over(self) -> bool:
         return self._over.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Return when it is over, at the latest after `seconds`."""
+        self._over.wait(seconds)
 
     def _run(self) -> None:
         try:

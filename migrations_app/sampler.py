@@ -41,8 +41,13 @@ class Sampler:
     applied: dict[str, int] = field(default_factory=dict)
     quiet: int = 0
 
-    def watch(self, over: Callable[[], bool], *, lost: Callable[[], bool]) -> None:
-        """Sample until `over`. Raises Overtaken once the lease is `lost`, HostError where the source stops answering."""
+    def watch(
+        self, over: Callable[[], bool], *, lost: Callable[[], bool], pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Sample until `over`, with a `pause` of so many seconds between samples.
+
+        Raises Overtaken once the lease is `lost`, HostError where the source stops answering.
+        """
         options = Options.from_dict(self.migration.options)
         while not over():
             if lost():
@@ -54,7 +59,7 @@ class Sampler:
                 self._obey(options)
             except DomainNotFound:
                 return
-            time.sleep(max(0.0, EVERY_S - (time.monotonic() - started)))
+            pause(max(0.0, EVERY_S - (time.monotonic() - started)))
 
     def _take(self, stats: JobStats) -> None:
         if stats.kind not in ("bounded", "unbounded"):

@@ -2,41 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
-from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
-from django.test import Client
 
 from hosts import live
 from hosts.models import ApiToken
-from kvmconsole.asgi import application
 from migrations_app import record
 from migrations_app.models import Migration
 from migrations_app.snapshot import snapshot
 from tests import build
+from tests.kvmconsole.sockets import ORIGIN, cookie_of, in_thread, socket
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
-ORIGIN = (b"origin", b"http://localhost")
-HOST = (b"host", b"localhost")
-
-
-def cookie_of(user: User) -> tuple[bytes, bytes]:
-    client = Client()
-    client.force_login(user)
-    return (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode())
-
-
-def socket(path: str, *headers: tuple[bytes, bytes]) -> WebsocketCommunicator:
-    return WebsocketCommunicator(application, path, headers=[HOST, *headers])
-
-
-async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
 
 
 def seed() -> tuple[Migration, tuple[bytes, bytes], tuple[bytes, bytes]]:

@@ -1,0 +1,345 @@
+"""Who may do what: every route and method, and every WebSocket, against each kind of user.
+
+The tables below are the contract. A route that they do not name fails a test, and so does a name without a route.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLResolver, get_resolver, resolve, reverse
+
+from hosts import actions
+from hosts.models import ApiToken, Host, RoleBinding
+from kvmconsole import asgi
+from migrations_app import record
+from migrations_app.models import Migration
+from migrations_app.states import State
+from tests import build
+from tests.kvmconsole.sockets import ORIGIN, Header, bearer, cookie_of, in_thread, socket
+
+OPEN, USER, VIEWER, OPERATOR, ADMIN = range(5)
+"""Who may, at least: anybody · who is signed in (lists then hold what one may see) · who has the role here."""
+PERSONAS = {"anonymous": OPEN, "nobody": USER, "viewer": VIEWER, "operator": OPERATOR, "admin": ADMIN, "stranger": USER}
+"""With what each may use. The stranger is an operator of another host group: for this group as good as without a role."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+NAMES = ("hidden-h1", "hidden-h2", "hidden-web")
+"""What nobody and the stranger must not read anywhere."""
+
+ASK = {"GET": OPERATOR, "POST": OPERATOR}
+DO = {"POST": OPERATOR}
+ROUTES: dict[str, dict[str, int]] = {
+    "login": {"GET": OPEN, "POST": OPEN, "PUT": OPEN},
+    "logout": {"POST": USER},
+    "healthz": {"GET": OPEN},
+    "readyz": {"GET": OPEN},
+    "metrics": {"GET": VIEWER},
+    "openapi": {"GET": USER},
+    "api-docs": {"GET": USER},
+    "hosts:overview": {"GET": USER},
+    "hosts:list": {"GET": USER},
+    "hosts:add": {"GET": ADMIN, "POST": ADMIN},
+    "hosts:detail": {"GET": VIEWER},
+    "hosts:edit": {"GET": ADMIN, "POST": ADMIN},
+    "hosts:test": {"POST": ADMIN},
+    "hosts:remove": {"GET": ADMIN, "POST": ADMIN},
+    "hosts:refresh": DO,
+    "hosts:maintenance": {"POST": ADMIN},
+    "hosts:mounts": {"GET": VIEWER, "POST": OPERATOR},
+    "hosts:unmount": ASK,
+    "hosts:forget-mount": DO,
+    "hosts:exports": {"GET": OPERATOR},
+    "hosts:vms": {"GET": USER},
+    "hosts:vm": {"GET": VIEWER},
+    "hosts:vm-act start": DO,
+    "hosts:vm-act shutdown": DO,
+    "hosts:vm-act reboot": DO,
+    "hosts:vm-act destroy": ASK,
+    "hosts:vm-act define": DO,
+    "hosts:vm-act undefine-stale": ASK,
+    "hosts:vm-act adopt": ASK,
+    "hosts:storage": {"GET": USER},
+    "hosts:audit": {"GET": USER},
+    "hosts:people": {"GET": ADMIN},
+    "hosts:add-user": {"POST": ADMIN},
+    "hosts:user": {"GET": ADMIN, "POST": ADMIN},
+    "hosts:set-active": {"POST": ADMIN},
+    "hosts:new-password": {"POST": ADMIN},
+    "hosts:take-role": {"POST": ADMIN},
+    "hosts:add-group": {"POST": ADMIN},
+    "hosts:group": {"GET": ADMIN, "POST": ADMIN},
+    "hosts:remove-group": {"POST": ADMIN},
+    "hosts:tokens": {"GET": USER, "POST": USER},
+    "hosts:revoke-token": {"POST": USER},
+    "hosts:password": {"GET": USER, "POST": USER, "PUT": USER},
+    "migrations:list": {"GET": USER, "POST": OPERATOR},
+    "migrations:create": {"GET": USER, "POST": OPERATOR},
+    "migrations:new": {"GET": OPERATOR},
+    "migrations:preflight": DO,
+    "migrations:running": {"GET": USER},
+    "migrations:export": {"GET": USER},
+    "migrations:detail": {"GET": VIEWER},
+    "migrations:live-xml": {"GET": VIEWER},
+    "migrations:tune": DO,
+    "migrations:resolve": ASK,
+    "migrations:cancel": ASK,
+    "migrations:postcopy": ASK,
+    "migrations:pause-guest": ASK,
+    "hosts-api:hosts": {"GET": USER, "POST": ADMIN},
+    "hosts-api:host": {"GET": VIEWER, "PATCH": ADMIN, "DELETE": ADMIN},
+    "hosts-api:host-refresh": DO,
+    "hosts-api:pools": {"GET": VIEWER},
+    "hosts-api:volumes": {"GET": VIEWER},
+    "hosts-api:mounts": {"GET": VIEWER, "POST": OPERATOR},
+    "hosts-api:mount": {"DELETE": OPERATOR},
+    "hosts-api:exports": {"GET": OPERATOR},
+    "hosts-api:vms": {"GET": USER},
+    "hosts-api:vm": {"GET": VIEWER},
+    "hosts-api:vm-start": DO,
+    "hosts-api:vm-shutdown": DO,
+    "hosts-api:vm-reboot": DO,
+    "hosts-api:vm-destroy": DO,
+    "hosts-api:vm-define": DO,
+    "hosts-api:vm-undefine-stale": DO,
+    "hosts-api:vm-adopt": DO,
+    "hosts-api:audit": {"GET": USER},
+    "migrations-api:migrations": {"GET": USER, "POST": OPERATOR},
+    "migrations-api:preflight": DO,
+    "migrations-api:migration": {"GET": VIEWER, "PATCH": OPERATOR},
+    "migrations-api:migration-resolve": DO,
+    "migrations-api:migration-cancel": DO,
+    "migrations-api:migration-postcopy": DO,
+    "migrations-api:migration-pause-guest": DO,
+}
+SOCKETS = {r"^ws/$": "/ws/?topic=migrations,migration.{pk}", r"^ws/migrations/(?P<pk>\d{1,18})$": "/ws/migrations/{pk}"}
+"""Each WebSocket route with an address of it. All are for viewers, and tell of the hosts that the viewer may see."""
+CASES = [(route, method) for route, methods in ROUTES.items() for method in methods]
+
+
+class World:
+    """A host group with one of everything, another group with one host, and a signed-in client per persona.
+
+    The hosts' addresses are closed ports of this machine: what is let through to them ends in an error at once.
+    """
+
+    def __init__(self) -> None:
+        self.site_a, self.site_b = build.group("site-a"), build.group("site-b")
+        closed = {"ssh": "root@127.0.0.1:1", "groups": (self.site_a,)}
+        self.h1 = build.host(NAMES[0], uri="qemu+tcp://127.0.0.1:1/system", **closed)
+        self.h2 = build.host(NAMES[1], uri="qemu+tcp://127.0.0.1:2/system", **closed)
+        build.host("other", uri="qemu+tcp://127.0.0.1:3/system", groups=(self.site_b,))
+        self.vm = build.vm(NAMES[2], on=self.h1, also_defined_on=(self.h2,))
+        self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
+        self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
+        self.users = {
+            "nobody": build.user("nora"),
+            "viewer": build.user("vera", role="viewer"),
+            "operator": build.user("otto", role="operator"),
+            "admin": build.user("anna", role="admin"),
+            "stranger": build.user("stan", role="operator", scope=self.site_b),
+        }
+        self.tokens = {name: ApiToken.issue(user=user) for name, user in self.users.items()}
+        self.clients = {name: Client() for name in PERSONAS}
+        for name, user in self.users.items():
+            self.clients[name].force_login(user)
+
+    def call(self, persona: str, route: str, method: str, *, client: Client | None = None) -> Any:
+        """The answer to `persona`, to a request that names the group's objects."""
+        path = self.path(persona, route) + (self.query(route) if method == "GET" else "")
+        body = self.body(route) if method != "GET" else {}
+        send = getattr(client or self.clients[persona], method.lower())
+        return send(path, body, **({"content_type": "application/json"} if "api" in route and method != "GET" else {}))
+
+    def path(self, persona: str, route: str) -> str:
+        name, _, word = route.partition(" ")
+        given = {"name": self.h1.name, "uuid": self.vm.uuid, "pool": self.pool.name, "act": word}
+        wanted = set(PATTERNS[name])
+        kwargs = {key: value for key, value in given.items() if key in wanted}
+        if "choice" in wanted:
+            kwargs["choice"] = "look_again"
+        if "pk" in wanted:
+            kwargs["pk"] = self.pk(persona, name)
+        return reverse(name, kwargs=kwargs)
+
+    def pk(self, persona: str, name: str) -> int:
+        if name.startswith("migrations"):
+            return int(self.migration.pk)
+        rows: dict[str, Any] = {
+            "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),
+            "hosts:group": type(self.site_a).objects.filter(pk=self.site_a.pk),
+            "hosts:remove-group": type(self.site_a).objects.filter(pk=self.site_a.pk),
+            "hosts:revoke-token": ApiToken.objects.filter(user=self.users.get(persona, self.users["nobody"])),
+            **{key: [self.users["nobody"]] for key in ("hosts:user", "hosts:set-active", "hosts:new-password")},
+            **{key: [self.mount] for key in ("hosts:unmount", "hosts:forget-mount", "hosts-api:mount")},
+        }
+        return int(rows[name][0].pk)
+
+    def query(self, route: str) -> str:
+        return {
+            "migrations:new": f"?vm={self.vm.uuid}",
+            "hosts:exports": f"?server=127.0.0.1&host={self.h1.name}",
+            "hosts-api:exports": f"?server=127.0.0.1&via={self.h1.name}",
+        }.get(route, "")
+
+    def body(self, route: str) -> dict[str, Any]:
+        migration = {"vm": str(self.vm.uuid), "destination": self.h2.name}
+        return {
+            "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
+            "migrations-api:migration-resolve": {"choice": "look_again"},
+            "migrations-api:migration": {"bandwidth_mib": 10},
+            **dict.fromkeys(("migrations-api:migrations", "migrations-api:preflight"), migration),
+            **dict.fromkeys(("migrations:list", "migrations:create", "migrations:preflight"), migration),
+        }.get(route, {})
+
+
+def patterns(within: URLResolver, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Each route's full name with the names of the parts of its path."""
+    for entry in within.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from patterns(entry, f"{prefix}{entry.namespace}:" if entry.namespace else prefix)
+        else:
+            fixed = entry.default_args
+            yield f"{prefix}{entry.name}", [key for key in entry.pattern.converters if key not in fixed]
+
+
+PATTERNS = dict(patterns(get_resolver()))
+
+
+def is_refused(answer: HttpResponse, route: str) -> bool:
+    """Whether the answer is a refusal; also 422 where the API's body names a VM or host that one may not see."""
+    if answer.status_code == 302:
+        return "?next=" in answer["Location"]
+    if answer.status_code == 422 and route in ("migrations-api:migrations", "migrations-api:preflight"):
+        return "you may not see it" in answer.json()["detail"]
+    return answer.status_code in (401, 403, 404)
+
+
+def all_rows() -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table."""
+    return {model._meta.label: list(model._base_manager.order_by("pk").values()) for model in apps.get_models()}
+
+
+def test_the_table_names_every_route_and_no_other() -> None:
+    assert {route.partition(" ")[0] for route in ROUTES} == set(PATTERNS)
+    assert {route.partition(" ")[2] for route in ROUTES if " " in route} == set(actions.VM_ACTS)
+    assert set(SOCKETS) == {str(route.pattern) for route in asgi.routes}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", ROUTES)
+def test_only_who_may_is_let_through(route: str) -> None:
+    world = World()
+    for method, lowest in ROUTES[route].items():
+        before = all_rows()
+        for persona in (name for name, rank in PERSONAS.items() if rank < lowest):
+            answer = world.call(persona, route, method)
+            assert is_refused(answer, route), f"{persona}, {method}: {answer.status_code}"
+            if persona == "anonymous":
+                assert answer.status_code == (401 if "api" in route or route == "metrics" else 302)
+        assert all_rows() == before, f"a refused {method} changed something"
+        for persona in (name for name, rank in PERSONAS.items() if rank >= lowest):
+            savepoint = transaction.savepoint()
+            answer = world.call(persona, route, method)
+            assert not is_refused(answer, route), f"{persona}, {method}: {answer.status_code}"
+            assert answer.status_code not in (405, 500)
+            if persona in ("nobody", "stranger"):
+                assert not [name for name in NAMES if name in answer.content.decode()], f"{persona} reads of the group"
+            transaction.savepoint_rollback(savepoint)
+
+
+@pytest.mark.django_db
+def test_methods_that_the_table_does_not_name_are_not_allowed() -> None:
+    world = World()
+    for route, named in ROUTES.items():
+        # Who is signed in is led away from the login page whatever the method.
+        persona = "anonymous" if route == "login" else "admin"
+        for method in set(METHODS) - set(named):
+            assert world.call(persona, route, method).status_code == 405, f"{method} {route}"
+
+
+@pytest.mark.django_db
+def test_nothing_acts_on_get() -> None:
+    world = World()
+    before = all_rows()
+    for route, methods in ROUTES.items():
+        if "GET" in methods:
+            world.call("admin", route, "GET")
+    assert all_rows() == before
+
+
+@pytest.mark.django_db
+def test_a_session_acts_only_with_its_csrf_token() -> None:
+    world = World()
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = world.clients["admin"].cookies
+    before = all_rows()
+    for route, method in CASES:
+        if method != "GET":
+            assert world.call("admin", route, method, client=client).status_code == 403, f"{method} {route}"
+    assert all_rows() == before
+
+
+@pytest.mark.django_db
+def test_a_route_is_one_that_its_name_leads_to() -> None:
+    """Else an entry of the table would be tested at another route that hides it; two of migrations share a view."""
+    world = World()
+    for route in ROUTES:
+        found = resolve(world.path("admin", route)).view_name
+        assert found == {"migrations:create": "migrations:list"}.get(route, "") or found == route.partition(" ")[0]
+
+
+def seed_of_sockets() -> tuple[World, dict[str, Header]]:
+    world = World()
+    return world, {name: cookie_of(user) for name, user in world.users.items()}
+
+
+async def closed_with(path: str, *headers: Header) -> int | None:
+    """The code with which a socket is closed after it was accepted, 0 where it stays open, None where it is refused."""
+    opened = socket(path, *headers)
+    connected, _ = await opened.connect()
+    if not connected:
+        return None
+    code = 0
+    if not await opened.receive_nothing(timeout=0.2):
+        said = await opened.receive_output()
+        code = said["code"] if said["type"] == "websocket.close" else 0
+    await opened.disconnect()
+    return code
+
+
+@pytest.mark.asyncio
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", SOCKETS.values())
+async def test_a_socket_opens_for_who_may_see(address: str) -> None:
+    world, cookies = await in_thread(seed_of_sockets)
+    path = address.format(pk=world.migration.pk)
+    found = {name: await closed_with(path, ORIGIN, cookie) for name, cookie in cookies.items()}
+    # A page of the stranger's own hosts may listen; what it then hears is the next test's.
+    stranger = 0 if "topic" in path else 4403
+    assert found == {"nobody": 4403, "viewer": 0, "operator": 0, "admin": 0, "stranger": stranger}
+    assert await closed_with(path, ORIGIN) is None
+    assert await closed_with(path, (b"origin", b"http://evil.example"), cookies["admin"]) is None
+    assert await closed_with(path, cookies["admin"]) is None
+    assert await closed_with(path, bearer(world.tokens["viewer"])) == 0
+    assert await closed_with(path, bearer("kvmc_forged")) is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.django_db(transaction=True)
+async def test_who_is_of_another_group_hears_nothing_of_this_one() -> None:
+    world, cookies = await in_thread(seed_of_sockets)
+    viewer = await in_thread(lambda: cookie_of(build.user("vito", role="viewer", scope=world.site_b)))
+    topics = f"migrations,migration.{world.migration.pk},hosts,vms,host.{world.h1.pk},vm.{world.vm.uuid}"
+    path = f"/ws/?topic={topics}"
+    ours, theirs = socket(path, ORIGIN, cookies["viewer"]), socket(path, ORIGIN, viewer)
+    assert (await ours.connect())[0] and (await theirs.connect())[0]
+    await in_thread(lambda: record.publish(Migration.objects.get(pk=world.migration.pk)))
+    await in_thread(lambda: actions.refresh_host(Host.objects.get(pk=world.h1.pk)))
+    await ours.receive_from(timeout=5)
+    assert await theirs.receive_nothing(timeout=0.5)
+    await ours.disconnect()
+    await theirs.disconnect()

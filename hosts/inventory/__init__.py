@@ -11,13 +11,14 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from hosts import holds
+from hosts import holds, live
 from hosts.errors import DomainNotFound, Refused
 from hosts.inventory.placements import record, settle
 from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
 from hosts.inventory.summary import WAITING_REASONS, running_copies
+from hosts.libvirt_client.addresses import find_addresses
 from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmState
 from hosts.models.inventory import ACTIVE_STATES
@@ -35,6 +36,9 @@ __all__ = [
     "sync_storage",
     "with_running_copies",
 ]
+
+LOOKUPS_PER_SYNC = 25
+"""Two calls each; the rest has its turn in the next sync."""
 
 
 def sync_host(host: Host, connection: Connection) -> None:
@@ -57,6 +61,7 @@ def sync_guests(host: Host, connection: Connection) -> None:
     reports = [report_of(domain) for domain in domains]
     mark_online(host=host, info=info)
     record(host=host, reports=reports, asked=asked)
+    _find_addresses(host, connection)
 
 
 def sync_domain(host: Host, connection: Connection, uuid: UUID | str) -> None:
@@ -84,6 +89,15 @@ def sync_storage(host: Host, connection: Connection) -> None:
 
 def _is_below(path: str, folders: list[PurePosixPath]) -> bool:
     return any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
+
+
+def _find_addresses(host: Host, connection: Connection) -> None:
+    """Note an address for guests that run here and have none yet; one that was given or found before is kept."""
+    without = VirtualMachine.objects.filter(host=host, address=None, state=VmState.RUNNING)
+    uuids = [str(uuid) for uuid in without.values_list("uuid", flat=True)[:LOOKUPS_PER_SYNC]]
+    for uuid, address in (find_addresses(connection, uuids) if uuids else {}).items():
+        VirtualMachine.objects.filter(uuid=uuid, address=None).update(address=address)
+        live.publish(f"vm.{uuid}", hosts=[host.pk])
 
 
 def known_vms(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:

@@ -61,6 +61,11 @@ class Watcher:
         """Whether both of its own loops run."""
         return all(thread.is_alive() for thread in self._threads)
 
+    @property
+    def watched(self) -> list[int]:
+        """The ids of the hosts that it watches now."""
+        return list(self._watches)
+
     def _loop(self, work: Callable[[], None], pause_s: float) -> None:
         while not self._stopping.is_set():
             try:

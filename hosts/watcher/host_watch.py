@@ -154,16 +154,19 @@ class HostWatch:
             self._storage_once()
 
     def _storage_once(self) -> None:
-        with own_database():
-            host = Host.objects.filter(pk=self._pk).first()
-            if host is None:
-                return
-            mounts.check_mounts(host)
-            try:
+        try:
+            with own_database():
+                host = Host.objects.get(pk=self._pk)
+                mounts.check_mounts(host)
                 with reach.libvirt(host) as connection:
                     inventory.sync_storage(host, connection)
-            except HostError as error:
-                log.info("pools of %s were not read: %s", host, error)
+        except Host.DoesNotExist:
+            return
+        except HostError as error:
+            log.info("pools of %s were not read: %s", self._thread.name, error)
+        except Exception:
+            # This thread only looks; the next look may find the database or the host in a better state.
+            log.exception("looking at the storage of %s failed", self._thread.name)
 
     def _back_off(self, error: HostError) -> None:
         """Say on the row why, and when the next try is; wait until then, or until somebody asks for a sync."""

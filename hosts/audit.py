@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from hosts import live
 from hosts.errors import HostError, InvalidInput, Refused
 from hosts.models import AuditEvent, Host
 
@@ -50,6 +51,7 @@ def close(event: AuditEvent, outcome: str, detail: str = "") -> None:
     pending = AuditEvent.objects.filter(pk=event.pk, outcome=Outcome.PENDING)
     pending.update(outcome=outcome, detail=detail, finished=timezone.now())
     event.refresh_from_db()
+    live.publish("audit")
 
 
 @contextmanager

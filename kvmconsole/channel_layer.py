@@ -20,7 +20,7 @@ class ThreadSafeInMemoryLayer(InMemoryChannelLayer):
         return await super().receive(channel)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        if self.home in (None, asyncio.get_running_loop()):
+        if self.home in (None, asyncio.get_running_loop()) or self.home.is_closed():
             await super().group_send(group, message)
             return
         delivery = asyncio.run_coroutine_threadsafe(super().group_send(group, message), self.home)

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from hosts import access
-from hosts.http import HtmxHttpRequest
+from hosts.http import HtmxHttpRequest, filled
 from migrations_app import snapshot, states
 from migrations_app.filters import MigrationFilter
 from migrations_app.models import Migration
@@ -48,7 +48,7 @@ CSV_COLUMNS = (
 def history(request: HtmxHttpRequest) -> HttpResponse:
     """The history, filtered, sorted and paged by the query string, below what is under way."""
     seen = snapshot.visible(request.user)
-    filtered = MigrationFilter(request.GET, queryset=seen.defer(*LARGE))
+    filtered = MigrationFilter(filled(request), queryset=seen.defer(*LARGE))
     active = seen.filter(state__in=states.ACTIVE).defer("live_xml", "source_xml").prefetch_related("steps")
     count = active.count()
     context = {
@@ -73,7 +73,7 @@ def running(request: HtmxHttpRequest) -> HttpResponse:
 def export(request: HtmxHttpRequest) -> HttpResponse:
     """The history as CSV, with the filter of the page."""
     seen = snapshot.visible(request.user).defer(*LARGE)
-    rows = MigrationFilter(request.GET, queryset=seen).qs
+    rows = MigrationFilter(filled(request), queryset=seen).qs
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV_COLUMNS)

@@ -26,7 +26,7 @@ def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_there_and_back_again_defined_and_whole(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
     done = console.reaches(number, "completed")
     assert {step["name"]: step["state"] for step in done["steps"]} == {
@@ -69,7 +69,7 @@ def test_cancel_in_mid_copy_leaves_the_guest_running_at_the_source(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     for host in ("kvm-1", "kvm-2"):
         netns_lab.host(host).shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
@@ -88,7 +88,7 @@ def test_without_unsafe_it_is_refused_before_libvirt_is_asked(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     number = console.migrate(spec.name, "kvm-2", address=spec.address)
     failed = console.reaches(number, "failed")
     assert "unsafe" in failed["error"].lower() and "cache" in failed["hint"].lower()
@@ -100,7 +100,7 @@ def test_a_destination_without_the_mount_is_found_by_the_probe_file(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     netns_lab.host("kvm-2").unmount_share()
     try:
         number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
@@ -115,7 +115,7 @@ def test_libvirtd_of_the_destination_killed_in_mid_copy_costs_nothing(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     for host in ("kvm-1", "kvm-2"):
         netns_lab.host(host).shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
@@ -146,7 +146,7 @@ def test_a_console_killed_in_mid_copy_finds_finishes_and_records_the_migration(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     for host in ("kvm-1", "kvm-2"):
         netns_lab.host(host).shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
@@ -166,7 +166,7 @@ def test_a_transient_migration_is_defined_by_the_console(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest(transient=True)
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, persistent=False)
     done = console.reaches(number, "completed")
     assert "defined" in next(step["detail"] for step in done["steps"] if step["name"] == "define")
@@ -177,7 +177,7 @@ def test_a_guest_paused_in_flight_goes_on_at_the_destination(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     for host in ("kvm-1", "kvm-2"):
         netns_lab.host(host).shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)

@@ -1,0 +1,103 @@
+"""What the matrix of rights walks: the routes, objects of a host group, and a client for each kind of user."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.test import Client
+from django.urls import URLResolver, get_resolver, reverse
+
+from hosts.models import ApiToken, RoleBinding
+from migrations_app.states import State
+from tests import build
+
+NAMES = ("hidden-h1", "hidden-h2", "hidden-web")
+"""What nobody and the stranger must not read anywhere."""
+
+
+def patterns(within: URLResolver, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Each route's full name with the names of the parts of its path."""
+    for entry in within.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from patterns(entry, f"{prefix}{entry.namespace}:" if entry.namespace else prefix)
+        else:
+            fixed = entry.default_args
+            yield f"{prefix}{entry.name}", [key for key in entry.pattern.converters if key not in fixed]
+
+
+PATTERNS = dict(patterns(get_resolver()))
+
+
+class World:
+    """A host group with one of everything, another group with one host, and a signed-in client per persona.
+
+    The hosts' addresses are closed ports of this machine: what is let through to them ends in an error at once.
+    """
+
+    def __init__(self) -> None:
+        self.site_a, self.site_b = build.group("site-a"), build.group("site-b")
+        closed = {"ssh": "root@127.0.0.1:1", "groups": (self.site_a,)}
+        self.h1 = build.host(NAMES[0], uri="qemu+tcp://127.0.0.1:1/system", **closed)
+        self.h2 = build.host(NAMES[1], uri="qemu+tcp://127.0.0.1:2/system", **closed)
+        build.host("other", uri="qemu+tcp://127.0.0.1:3/system", groups=(self.site_b,))
+        self.vm = build.vm(NAMES[2], on=self.h1, also_defined_on=(self.h2,))
+        self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
+        self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
+        self.users = {
+            "nobody": build.user("nora"),
+            "viewer": build.user("vera", role="viewer"),
+            "operator": build.user("otto", role="operator"),
+            "admin": build.user("anna", role="admin"),
+            "stranger": build.user("stan", role="operator", scope=self.site_b),
+        }
+        self.tokens = {name: ApiToken.issue(user=user) for name, user in self.users.items()}
+        self.clients = {name: Client() for name in ("anonymous", *self.users)}
+        for name, user in self.users.items():
+            self.clients[name].force_login(user)
+
+    def call(self, persona: str, route: str, method: str, *, client: Client | None = None) -> Any:
+        """The answer to `persona`, to a request that names the group's objects."""
+        path = self.path(persona, route) + (self.query(route) if method == "GET" else "")
+        body = self.body(route) if method != "GET" else {}
+        send = getattr(client or self.clients[persona], method.lower())
+        return send(path, body, **({"content_type": "application/json"} if "api" in route and method != "GET" else {}))
+
+    def path(self, persona: str, route: str) -> str:
+        name, _, word = route.partition(" ")
+        given = {"name": self.h1.name, "uuid": self.vm.uuid, "pool": self.pool.name, "act": word}
+        wanted = set(PATTERNS[name])
+        kwargs = {key: value for key, value in given.items() if key in wanted}
+        if "choice" in wanted:
+            kwargs["choice"] = "look_again"
+        if "pk" in wanted:
+            kwargs["pk"] = self.pk(persona, name)
+        return reverse(name, kwargs=kwargs)
+
+    def pk(self, persona: str, name: str) -> int:
+        if name.startswith("migrations"):
+            return int(self.migration.pk)
+        rows: dict[str, Any] = {
+            "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),
+            "hosts:group": type(self.site_a).objects.filter(pk=self.site_a.pk),
+            "hosts:remove-group": type(self.site_a).objects.filter(pk=self.site_a.pk),
+            "hosts:revoke-token": ApiToken.objects.filter(user=self.users.get(persona, self.users["nobody"])),
+            **{key: [self.users["nobody"]] for key in ("hosts:user", "hosts:set-active", "hosts:new-password")},
+            **{key: [self.mount] for key in ("hosts:unmount", "hosts:forget-mount", "hosts-api:mount")},
+        }
+        return int(rows[name][0].pk)
+
+    def query(self, route: str) -> str:
+        return {
+            "migrations:new": f"?vm={self.vm.uuid}",
+            "hosts:exports": f"?server=127.0.0.1&host={self.h1.name}",
+            "hosts-api:exports": f"?server=127.0.0.1&via={self.h1.name}",
+        }.get(route, "")
+
+    def body(self, route: str) -> dict[str, Any]:
+        migration = {"vm": str(self.vm.uuid), "destination": self.h2.name}
+        return {
+            "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
+            "migrations-api:migration-resolve": {"choice": "look_again"},
+            "migrations-api:migration": {"bandwidth_mib": 10},
+            **dict.fromkeys(("migrations-api:migrations", "migrations-api:preflight"), migration),
+            **dict.fromkeys(("migrations:list", "migrations:create", "migrations:preflight"), migration),
+        }.get(route, {})

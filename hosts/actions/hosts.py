@@ -11,7 +11,7 @@ from hosts import audit, holds, inventory, live, mounts, reach
 from hosts.actions.connection import accept_new_keys, test_connection
 from hosts.errors import HostError, InvalidInput, Refused
 from hosts.host_uri import HostUri, validate_address, validate_ssh_target
-from hosts.models import Host, HostGroup, VirtualMachine
+from hosts.models import Host, HostGroup
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 RESERVED = ("add",)
@@ -84,14 +84,7 @@ def remove_host(*, host: Host, actor: audit.Actor, reason: str = "") -> None:
             raise Refused(
                 f"{host.name} can't be removed: {held}.", host=host.name, hint="Wait until that is over, or cancel it."
             )
-        with transaction.atomic():
-            touched = list(host.placements.values_list("vm_id", flat=True))
-            pk = host.pk
-            host.delete()
-            VirtualMachine.objects.filter(pk__in=touched, placements=None).delete()
-            inventory.settle(set(VirtualMachine.objects.filter(pk__in=touched).values_list("pk", flat=True)))
-            live.publish("hosts", hosts=[pk])
-            live.publish("vms", hosts=[pk])
+        inventory.forget_host(host)
         reach.forget(host)
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from hosts import holds, live
 from hosts.errors import DomainNotFound, Refused
-from hosts.inventory.placements import record, settle
+from hosts.inventory.placements import forget_host, record, settle
 from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
@@ -24,6 +24,7 @@ from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmS
 from hosts.models.inventory import ACTIVE_STATES
 
 __all__ = [
+    "forget_host",
     "in_conflict",
     "known_vms",
     "mark_online",

@@ -42,7 +42,7 @@ def record(*, host: Host, reports: Collection[Report], asked: datetime, only: UU
     longer lists is marked absent. An answer to an older question never overwrites that to a newer one.
     """
     with transaction.atomic():
-        Host.objects.select_for_update().get(pk=host.pk)
+        Host.objects.select_for_update(no_key=True).get(pk=host.pk)
         rows = Placement.objects.filter(host=host).select_related("vm")
         known = {row.vm.uuid: row for row in (rows.filter(vm__uuid=only) if only else rows)}
         vms = _vms_of([report for report in reports if report.uuid not in known])
@@ -52,8 +52,11 @@ def record(*, host: Host, reports: Collection[Report], asked: datetime, only: UU
             if _apply(row, {**_fields(report), "present": True}, asked):
                 changed.append(row)
         changed += [row for row in known.values() if row.present and _apply(row, _absent(row), asked)]
+        touched = {row.vm_id for row in changed}
+        # Guests are locked before any placement is written: settling also marks other hosts' placements of them.
+        _lock(touched)
         _write(changed)
-        settle({row.vm_id for row in changed})
+        settle(touched)
 
 
 def settle(vm_ids: Collection[int]) -> None:
@@ -61,8 +64,7 @@ def settle(vm_ids: Collection[int]) -> None:
     if not vm_ids:
         return
     with transaction.atomic():
-        # The lock keeps two hosts' reports on one guest from each missing the other's.
-        vms = VirtualMachine.objects.filter(pk__in=vm_ids).order_by("pk").select_for_update().in_bulk()
+        vms = _lock(vm_ids)
         rows = Placement.objects.filter(vm__in=vm_ids).select_related("host").order_by("vm_id")
         moved, relabelled = [], []
         for vm_id, group in groupby(rows, key=lambda row: row.vm_id):
@@ -80,11 +82,34 @@ def settle_host(host: Host) -> None:
     settle(set(Placement.objects.filter(host=host, present=True).values_list("vm_id", flat=True)))
 
 
+def forget_host(host: Host) -> None:
+    """Delete the row of a host, what it reported, and the guests that no other host has ever reported."""
+    with transaction.atomic():
+        Host.objects.select_for_update().get(pk=host.pk)
+        touched = set(Placement.objects.filter(host=host).values_list("vm_id", flat=True))
+        _lock(touched)
+        pk = host.pk
+        host.delete()
+        VirtualMachine.objects.filter(pk__in=touched, placements=None).delete()
+        settle(set(VirtualMachine.objects.filter(pk__in=touched).values_list("pk", flat=True)))
+        for topic in ("hosts", "vms", "storage"):
+            live.publish(topic, hosts=[pk])
+
+
+def _lock(vm_ids: Collection[int]) -> dict[int, VirtualMachine]:
+    """The guests' rows, locked in one order, so that two hosts' reports on one guest never each miss the other's.
+
+    no_key: a plain lock would wait for the other's new placement, which refers to the guest, while that waits for this one.
+    """
+    return VirtualMachine.objects.filter(pk__in=vm_ids).order_by("pk").select_for_update(no_key=True).in_bulk()
+
+
 def _vms_of(reports: Sequence[Report]) -> dict[UUID, VirtualMachine]:
     """The rows of guests that this host had not shown before, made where no host had."""
     if not reports:
         return {}
-    new = [VirtualMachine(uuid=report.uuid, name=report.name) for report in reports]
+    # In one order for all hosts, so that two that report the same guests don't lock them crosswise.
+    new = [VirtualMachine(uuid=report.uuid, name=report.name) for report in sorted(reports, key=lambda one: one.uuid)]
     VirtualMachine.objects.bulk_create(new, ignore_conflicts=True)
     return {vm.uuid: vm for vm in VirtualMachine.objects.filter(uuid__in=[report.uuid for report in reports])}
 

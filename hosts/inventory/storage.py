@@ -31,7 +31,7 @@ def record_storage(*, host: Host, pools: Sequence[Pool], volumes: Mapping[str, S
     """
     with transaction.atomic():
         # The host may have been removed while it was asked.
-        Host.objects.select_for_update().get(pk=host.pk)
+        Host.objects.select_for_update(no_key=True).get(pk=host.pk)
         rows = {row.name: row for row in StoragePool.objects.filter(host=host)}
         changed = _changed(rows, pools, POOL_FIELDS, lambda pool: StoragePool(host=host, name=pool.name))
         _upsert(StoragePool, changed, ["host", "name"], POOL_FIELDS)

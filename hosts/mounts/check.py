@@ -152,7 +152,7 @@ def _store(host: Host, found: Sequence[tuple[Mount, dict[str, Any]]]) -> list[Mo
     rows = [row for row, _ in found]
     with transaction.atomic():
         # The host may have been removed while it was asked.
-        Host.objects.select_for_update().get(pk=host.pk)
+        Host.objects.select_for_update(no_key=True).get(pk=host.pk)
         Mount.objects.bulk_create(
             rows,
             update_conflicts=True,

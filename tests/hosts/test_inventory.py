@@ -1,5 +1,6 @@
 """What hosts report becomes rows: where a guest is, which copies are leftovers, and how many statements it takes."""
 
+import threading
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -154,3 +155,31 @@ def test_nothing_is_told_to_the_pages_when_nothing_changed(live_events: Any) -> 
     assert {event["topic"] for event in live_events()} == {"vms", f"vm.{WEB}"}
     say(h1, report())
     assert live_events() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_hosts_that_report_the_same_guests_at_once_agree_in_the_end() -> None:
+    hosts = [build.host(f"h{number}") for number in range(3)]
+    uids = [uuid.UUID(int=number) for number in range(20)]
+    failures: list[Exception] = []
+
+    def report_often(host: Host, mine: int) -> None:
+        try:
+            for turn in range(6):
+                runs_here = turn == 5 and mine == 0
+                state = VmState.RUNNING if runs_here else VmState.SHUTOFF
+                order = uids if mine % 2 else uids[::-1]
+                say(host, *[report(uid, name=f"vm{turn}", state=state) for uid in order])
+        except Exception as error:
+            failures.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=report_often, args=(host, number)) for number, host in enumerate(hosts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert set(VirtualMachine.objects.values_list("host__name", "state")) == {("h0", "running")}
+    assert Placement.objects.filter(stale=True).count() == 2 * len(uids)

@@ -79,7 +79,7 @@ def assert_sound(page: Page) -> None:
     width = page.evaluate("document.documentElement.scrollWidth")
     if wide:
         page.set_viewport_size(wide)
-    assert found == [], page.url
+    assert found == [], f"{page.url}: {found}"
     assert width <= NARROW_PX, f"{page.url} is {width} px wide on a screen of {NARROW_PX}"
 
 

@@ -24,7 +24,7 @@ SLOW_MBIT_S = 80
 HOSTILE = "<img src=x onerror=alert(1)>"
 """libvirt takes it as a name; it refuses a `/`, so no end tag can stand in one."""
 HARMFUL = [
-    ("Mount point", "/", "system"),
+    ("Mount point", "/", "hide the whole host"),
     ("Mount point", "..", "absolute"),
     ("Mount point", "/mnt/../etc", "plain form"),
     ("Share", "198.51.100.2:/home/my image", "spaces, quotes"),

@@ -169,7 +169,7 @@ class Drive:
                 stack.callback(lambda: None if call.is_over() else calling.close())
                 call.start()
                 sampler.watch(call.is_over, lost=lambda: self.lease.lost, pause=call.wait)
-                self._note_end(sampler, watching.guest(str(self.m.vm_uuid), timeout_s=15))
+                self._note_end(sampler, watching.guest(str(self.m.vm_uuid), timeout_s=15), call.error)
                 return call.error
             # Another worker asked libvirt; its job goes on without it, so watch that job until there is none.
             patience = round(JOB_APPEARS_S / 0.2) if not self.m.progress else 5
@@ -177,10 +177,11 @@ class Drive:
             sampler.watch(lambda: sampler.quiet > patience, lost=lambda: self.lease.lost)
             return None
 
-    def _note_end(self, sampler: Sampler, guest: Guest) -> None:
-        """Keep libvirt's final figures while the source still has them."""
+    def _note_end(self, sampler: Sampler, guest: Guest, error: HostError | None) -> None:
+        """Keep libvirt's final figures while the source still has them; after an error they are an earlier job's."""
         sampler.note_ping()
-        finish.note_final_figures(self.m, guest)
+        if error is None:
+            finish.note_final_figures(self.m, guest)
 
     def settle(self, error: HostError | None) -> None:
         """Both hosts say where the guest is; that, never the call's result, decides."""

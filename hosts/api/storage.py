@@ -30,7 +30,7 @@ class PoolList(generics.ListAPIView[StoragePool]):
         if "name" not in self.kwargs:
             return self.queryset
         host = host_for(self.request, self.kwargs["name"])
-        return StoragePool.objects.filter(host=host).annotate(volume_count=Count("volumes"))
+        return StoragePool.objects.filter(host=host).annotate(volume_count=Count("volumes")).order_by("name")
 
 
 class VolumeList(generics.ListAPIView[Volume]):

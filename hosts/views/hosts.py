@@ -39,7 +39,7 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
 def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
     host = host_for(request, name)
     vms = filters.shown_vms(request.user).filter(placements__host=host, placements__present=True)
-    pools = host.pools.annotate(volume_count=Count("volumes")).prefetch_related("volumes")
+    pools = host.pools.annotate(volume_count=Count("volumes")).order_by("name").prefetch_related("volumes")
     context = {
         "host": hosts_shown(request.user).prefetch_related("groups").get(pk=host.pk),
         "rows": with_flags(vms[:SHOWN_VMS], request.user),

@@ -7,6 +7,7 @@ import pytest
 
 from tests.console import Console, eventually, new_console
 from tests.lab.fixtures import GuestFactory
+from tests.lab.guest_xml import GuestSpec
 from tests.lab.lab import Lab
 from tests.real.guests import assert_guest, state_on
 
@@ -22,6 +23,19 @@ def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield console
     console.kill()
     print(console.log.read_text()[-6000:])
+
+
+def in_mid_copy(console: Console, lab: Lab, spec: GuestSpec) -> int:
+    """Slow the link down, begin a migration to kvm-2, and return its number once memory is being copied."""
+    for host in ("kvm-1", "kvm-2"):
+        lab.host(host).shape(SLOW_MBIT_S)
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
+    eventually(
+        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
+        timeout_s=30,
+        what="the copy to begin",
+    )
+    return number
 
 
 def test_there_and_back_again_defined_and_whole(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
@@ -70,14 +84,7 @@ def test_cancel_in_mid_copy_leaves_the_guest_running_at_the_source(
 ) -> None:
     spec = netns_guest()
     before = netns_lab.guests.wait_for_beats(spec.name)
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(SLOW_MBIT_S)
-    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
-    eventually(
-        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
-        timeout_s=30,
-        what="the copy to begin",
-    )
+    number = in_mid_copy(console, netns_lab, spec)
     console.api("POST", f"migrations/{number}/cancel")
     ended = console.reaches(number, "cancelled", timeout_s=30)
     assert ended["error"] == ""
@@ -116,14 +123,7 @@ def test_libvirtd_of_the_destination_killed_in_mid_copy_costs_nothing(
 ) -> None:
     spec = netns_guest()
     before = netns_lab.guests.wait_for_beats(spec.name)
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(SLOW_MBIT_S)
-    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
-    eventually(
-        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
-        timeout_s=30,
-        what="the copy to begin",
-    )
+    number = in_mid_copy(console, netns_lab, spec)
     netns_lab.host("kvm-2").kill_libvirtd()
     eventually(
         lambda: console.migration(number)["state"] in ("failed", "needs_attention"),
@@ -147,14 +147,7 @@ def test_a_console_killed_in_mid_copy_finds_finishes_and_records_the_migration(
 ) -> None:
     spec = netns_guest()
     before = netns_lab.guests.wait_for_beats(spec.name)
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(SLOW_MBIT_S)
-    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
-    eventually(
-        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
-        timeout_s=30,
-        what="the copy to begin",
-    )
+    number = in_mid_copy(console, netns_lab, spec)
     console.kill()
     console.start()
     done = console.reaches(number, "completed", timeout_s=90)
@@ -178,14 +171,7 @@ def test_a_guest_paused_in_flight_goes_on_at_the_destination(
 ) -> None:
     spec = netns_guest()
     before = netns_lab.guests.wait_for_beats(spec.name)
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(SLOW_MBIT_S)
-    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
-    eventually(
-        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
-        timeout_s=30,
-        what="the copy to begin",
-    )
+    number = in_mid_copy(console, netns_lab, spec)
     console.api("POST", f"migrations/{number}/pause-guest")
     eventually(
         lambda: state_on(netns_lab, "kvm-1", spec.name) == "paused", timeout_s=10, what="the guest to stand still"

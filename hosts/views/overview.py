@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from hosts import access, filters, inventory
+from hosts import access, filters, holds, inventory
 from hosts.http import HtmxHttpRequest, is_fragment
 from hosts.models import Host, HostState, Mount, MountState
 from hosts.models.inventory import ACTIVE_STATES
@@ -72,7 +72,8 @@ def attention(hosts: QuerySet[Host], vms: Any, mounts: QuerySet[Mount]) -> Itera
     transient = vms.filter(
         placements__present=True, placements__persistent=False, placements__state__in=ACTIVE_STATES
     ).distinct()
-    for vm in transient[:SHOWN_OF_A_KIND]:
+    # The half that a migration has begun at its destination is transient too, and no reason to worry.
+    for vm in islice((vm for vm in transient if not holds.why(vm=vm)), SHOWN_OF_A_KIND):
         text = "It has no definition on its host: it vanishes when it shuts down. Define it."
         yield Attention("warning", f"{vm.name} is transient", text, vm.get_absolute_url())
     stale = vms.filter(placements__present=True, placements__stale=True).distinct()

@@ -86,4 +86,7 @@ def assert_sound(page: Page) -> None:
 def _violations(page: Page) -> list[str]:
     options = {"runOnly": {"type": "tag", "values": WCAG["runOnly"]}, "resultTypes": ["violations"]}
     found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
-    return [f"{one['id']}: {one['help']}; {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]
+    return [
+        f"{one['id']}: {[(node['html'][:160], [why['message'] for why in node['any'] + node['all']]) for node in one['nodes'][:3]]}"
+        for one in found
+    ]

@@ -18,6 +18,7 @@ LOOK = """() => {
     figures: [...document.querySelectorAll("[id$='-progress'] .figure-value")].map(text),
     ping: text(document.querySelector(".strip figcaption")),
     chart: canvas ? canvas.toDataURL() : "",
+    controls: [...document.querySelectorAll("#controls .btn")].map(text),
     shifts: window.shifts,
     loaded: window.loaded ?? false,
     live: document.body.dataset.live,
@@ -61,10 +62,14 @@ class Watched:
         """What the page said of a step, in the order of its first appearances."""
         return list(dict.fromkeys(word for look in self.looks for title, word in look["steps"] if title == step))
 
-    def shift_in_copy(self) -> float:
-        """The layout shift between the first and the last look while it copied: the figures changed, nothing else."""
-        seen = [look["shifts"] for look in self.copying()]
-        return float(sum(shift["value"] for shift in seen[-1][len(seen[0]) :]))
+    def shift_of_figures(self) -> float:
+        """The layout shift while figures change: from when all that the state `copying` brings (the findings of the
+        check, the controls) stands on the page, until the last look at that state.
+        """
+        settled = [look for look in self.copying() if "Tune" in look["controls"]]
+        assert len(settled) >= 6, "too few looks to say anything"
+        known = len(settled[1]["shifts"])  # the second: the browser reports a shift a moment after it
+        return float(sum(shift["value"] for shift in settled[-1]["shifts"][known:]))
 
 
 def second_view(context: BrowserContext, first: Page) -> Watched:

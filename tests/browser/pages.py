@@ -11,7 +11,7 @@ from tests.console import PASSWORD, Console
 from tests.lab.lab import Lab
 
 NARROW_PX = 360
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ def assert_sound(page: Page) -> None:
 
 
 def _violations(page: Page) -> list[str]:
-    options = {"runOnly": {"type": "tag", "values": WCAG["runOnly"]}, "resultTypes": ["violations"]}
+    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
     found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
     return [
         f"{one['id']}: {[(node['html'][:160], [why['message'] for why in node['any'] + node['all']]) for node in one['nodes'][:3]]}"

@@ -45,7 +45,7 @@ class MigrationList(generics.ListAPIView[Migration]):
     filterset_class = MigrationFilter
 
     def get_queryset(self) -> QuerySet[Migration]:
-        seen = snapshot.visible(self.request.user).prefetch_related("steps")
+        seen = snapshot.visible(self.request.user).prefetch_related("steps", "timeline")
         return seen.defer("live_xml", "source_xml")
 
     @extend_schema(request=MigrationInput, responses={201: MigrationSerializer})

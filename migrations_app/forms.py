@@ -14,6 +14,18 @@ ON_TIMEOUT_CHOICES = [
     ("postcopy", "switch to post-copy"),
     ("pause", "pause the guest until the copy is done"),
 ]
+POLICY_CHOICES = [
+    ("automatic", "Automatic: help the copy along within the longest pause allowed"),
+    ("gentle", "Gentle: never touch the guest; end with a clear message where it can't converge"),
+    ("fast", "Fast: post-copy allowed"),
+    ("must_finish", "Must finish within a time, by all means that the longest pause allows"),
+    ("manual", "Manual: only what is set below"),
+]
+COPY_STORAGE_CHOICES = [
+    ("none", "no; they lie on shared storage"),
+    ("all", "copy all of each disk"),
+    ("inc", "copy what lies on top of a backing image that both hosts have"),
+]
 
 
 def flag(label: str, help_text: str) -> forms.BooleanField:
@@ -39,6 +51,12 @@ class MigrationForm(forms.Form):
         label="Reason", help_text="Why, or a ticket; kept in the history.", max_length=300, required=False
     )
 
+    policy = forms.ChoiceField(
+        label="Convergence",
+        help_text="What to do where the guest writes to its memory as fast as it is copied.",
+        choices=POLICY_CHOICES,
+        required=False,
+    )
     undefine_source = flag(
         "Remove the definition at the source",
         "After the guest is proven to run at the destination. Else it stays, marked stale: autostart off, start refused.",
@@ -61,6 +79,11 @@ class MigrationForm(forms.Form):
     )
     compressed = flag("Compress", "Costs CPU on both hosts; helps on slow networks.")
     tls = flag("Encrypt with TLS", "Needs libvirt's TLS certificates for migration on both hosts.")
+    tunnelled = flag("Tunnel through libvirtd", "Needs no migration port, but is slower and knows no post-copy.")
+    copy_storage = forms.ChoiceField(label="Copy the disks along", choices=COPY_STORAGE_CHOICES, required=False)
+    max_pause_ms = figure("max_pause_ms", "Longest pause, ms", "The autopilot never lets the guest stand still longer.")
+    finish_within_s = figure("finish_within_s", "Must finish within, seconds", "For that policy only.")
+    port = figure("port", "Port for the memory", "0: one of libvirt's, 49152 to 49215.")
     parallel_connections = figure(
         "parallel_connections", "Parallel connections", "For networks faster than one core; 0 is one."
     )
@@ -69,14 +92,19 @@ class MigrationForm(forms.Form):
     timeout_s = figure("timeout_s", "Time limit, seconds", "0: none.")
     on_timeout = forms.ChoiceField(label="When the time limit is reached", choices=ON_TIMEOUT_CHOICES, required=False)
 
-    MAIN = ("undefine_source", "unsafe")
+    MAIN = ("policy", "undefine_source", "unsafe")
     MORE = (
+        "max_pause_ms",
+        "finish_within_s",
         "live",
         "persistent",
         "auto_converge",
         "postcopy",
         "compressed",
         "tls",
+        "tunnelled",
+        "copy_storage",
+        "port",
         "parallel_connections",
         "bandwidth_mib",
         "max_downtime_ms",
@@ -118,7 +146,7 @@ class MigrationForm(forms.Form):
         )
 
     def _shown_as_default(self) -> Options:
-        return Options(undefine_source=self.options.undefine_source, unsafe=self.options.unsafe)
+        return Options(**{name: getattr(self.options, name) for name in self.MAIN})
 
 
 class TuneForm(forms.Form):
@@ -155,4 +183,4 @@ def _in_words(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if value == 0:
         return "none" if name == "timeout_s" else "libvirt's own"
-    return dict(ON_TIMEOUT_CHOICES).get(value, str(value))
+    return {**dict(ON_TIMEOUT_CHOICES), **dict(POLICY_CHOICES), **dict(COPY_STORAGE_CHOICES)}.get(value, str(value))

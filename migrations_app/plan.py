@@ -8,10 +8,18 @@ from typing import Any
 from hosts.errors import InvalidInput
 
 ON_TIMEOUT = ("cancel", "postcopy", "pause")
+POLICIES = ("manual", "automatic", "gentle", "fast", "must_finish")
+"""Who steers while it copies: nobody, or the autopilot of convergence.py within the limits of its policy."""
+COPY_STORAGE = ("none", "all", "inc")
+"""Disks on shared storage, copied whole, or copied on top of a backing image that both hosts have."""
+CHOICES = {"on_timeout": ON_TIMEOUT, "policy": POLICIES, "copy_storage": COPY_STORAGE}
 LIMITS: dict[str, tuple[int, int]] = {
     "parallel_connections": (0, 16),
     "bandwidth_mib": (0, 100_000),
     "max_downtime_ms": (0, 60_000),
+    "max_pause_ms": (100, 600_000),
+    "finish_within_s": (0, 7 * 86_400),
+    "port": (0, 65_535),
     "timeout_s": (0, 7 * 86_400),
 }
 """Lowest and highest value of each number; 0 leaves the choice to libvirt (timeout_s: no limit)."""
@@ -23,8 +31,12 @@ class Options:
 
     Defaults as in the design: live, peer to peer (always), persistent at the destination from the start, the source's
     definition removed after the guest is proven to run at the destination. `unsafe` only when asked for.
+    `policy` says who steers; `max_pause_ms` is the longest standstill that the autopilot may cause, never raised without
+    asking; `finish_within_s` (policy must_finish) is counted from the start of the copy. `port` is the destination's port
+    for the guest's memory, 0 libvirt's choice.
     """
 
+    policy: str = "automatic"
     live: bool = True
     unsafe: bool = False
     persistent: bool = True
@@ -33,9 +45,14 @@ class Options:
     auto_converge: bool = False
     compressed: bool = False
     tls: bool = False
+    tunnelled: bool = False
+    copy_storage: str = "none"
     parallel_connections: int = 0
     bandwidth_mib: int = 0
     max_downtime_ms: int = 0
+    max_pause_ms: int = 2000
+    finish_within_s: int = 0
+    port: int = 0
     timeout_s: int = 0
     on_timeout: str = "cancel"
 
@@ -50,6 +67,8 @@ class Options:
                 )
             if type(value) is not type(defaults[name]):
                 raise InvalidInput(f"Option {name} can't be {value!r}.", field=name)
+            if value not in CHOICES.get(name, (value,)):
+                raise InvalidInput(f"{name} must be one of {', '.join(CHOICES[name])}.", field=name)
             low, high = LIMITS.get(name, (0, 0))
             if name in LIMITS and not low <= value <= high:
                 raise InvalidInput(f"Option {name} must be from {low} to {high}, not {value}.", field=name)
@@ -58,13 +77,30 @@ class Options:
         return options
 
     def _require_sense(self) -> None:
-        if self.on_timeout not in ON_TIMEOUT:
-            raise InvalidInput(f"on_timeout must be one of {', '.join(ON_TIMEOUT)}.", field="on_timeout")
         if self.on_timeout == "postcopy" and self.timeout_s and not self.postcopy:
             raise InvalidInput("Switching to post-copy after a time needs post-copy to be allowed.", field="postcopy")
-        if self.parallel_connections and self.postcopy:
+        if self.policy == "must_finish" and not self.finish_within_s:
+            raise InvalidInput("Say within how many seconds it must finish.", field="finish_within_s")
+        if self.tunnelled and (self.parallel_connections or self.allows_postcopy or self.tls):
+            # libvirt: tunnelled migration has one stream through libvirtd, which encrypts it by its own transport.
+            raise InvalidInput(
+                "A tunnelled migration knows neither parallel connections, post-copy nor TLS of its own.",
+                field="tunnelled",
+            )
+        if self.tunnelled and self.copy_storage != "none":
+            raise InvalidInput("Disks can't be copied through the tunnel.", field="copy_storage")
+        if self.parallel_connections and self.allows_postcopy:
             # qemuMigrationParams in libvirt refuses multifd with post-copy at this QEMU's level.
             raise InvalidInput("Parallel connections and post-copy don't go together.", field="parallel_connections")
+
+    @property
+    def allows_postcopy(self) -> bool:
+        return self.postcopy or self.policy == "fast"
+
+    @property
+    def allows_auto_converge(self) -> bool:
+        """QEMU must be told at the start; it then slows the guest only where the copy does not get ahead."""
+        return self.auto_converge or self.policy in ("automatic", "must_finish")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,10 +116,11 @@ def flag_names(options: Options) -> list[str]:
         "live": options.live,
         "persist_dest": options.persistent,
         "unsafe": options.unsafe,
-        "postcopy": options.postcopy,
-        "auto_converge": options.auto_converge,
+        "postcopy": options.allows_postcopy,
+        "auto_converge": options.allows_auto_converge,
         "compressed": options.compressed,
         "tls": options.tls,
+        "tunnelled": options.tunnelled,
         "parallel": options.parallel_connections > 0,
     }
     return names + [name for name, on in wanted.items() if on]
@@ -92,8 +129,8 @@ def flag_names(options: Options) -> list[str]:
 def parameters(options: Options, *, migration_address: str) -> dict[str, Any]:
     """The typed parameters, by the names of libvirt_client.flags."""
     values: dict[str, Any] = {}
-    if migration_address:
-        values["uri"] = migration_uri(migration_address)
+    if migration_address and not options.tunnelled:
+        values["uri"] = migration_uri(migration_address, options.port)
     if options.bandwidth_mib:
         values["bandwidth"] = options.bandwidth_mib
     if options.parallel_connections:
@@ -101,9 +138,10 @@ def parameters(options: Options, *, migration_address: str) -> dict[str, Any]:
     return values
 
 
-def migration_uri(address: str) -> str:
+def migration_uri(address: str, port: int = 0) -> str:
     """Where the guest's memory is sent; without it libvirt takes the destination's own host name."""
-    return f"tcp://[{address}]" if ":" in address else f"tcp://{address}"
+    host = f"[{address}]" if ":" in address else address
+    return f"tcp://{host}:{port}" if port else f"tcp://{host}"
 
 
 def command(options: Options, *, vm_name: str, source_uri: str, destination_uri: str, migration_address: str) -> str:
@@ -113,10 +151,11 @@ def command(options: Options, *, vm_name: str, source_uri: str, destination_uri:
         "--persistent": options.persistent,
         "--undefinesource": options.undefine_source,
         "--unsafe": options.unsafe,
-        "--postcopy": options.postcopy,
-        "--auto-converge": options.auto_converge,
+        "--postcopy": options.allows_postcopy,
+        "--auto-converge": options.allows_auto_converge,
         "--compressed": options.compressed,
         "--tls": options.tls,
+        "--tunnelled": options.tunnelled,
         "--parallel": options.parallel_connections > 0,
     }
     argv = ["virsh", "-c", source_uri, "migrate", "--p2p", "--verbose", "--abort-on-error"]
@@ -129,6 +168,6 @@ def command(options: Options, *, vm_name: str, source_uri: str, destination_uri:
         act = {"postcopy": ["--timeout-postcopy"], "pause": ["--timeout-suspend"]}.get(options.on_timeout, [])
         argv += ["--timeout", str(options.timeout_s), *act]
     argv += [vm_name, destination_uri]
-    if migration_address:
-        argv += [migration_uri(migration_address)]
+    if migration_address and not options.tunnelled:
+        argv += [migration_uri(migration_address, options.port)]
     return shlex.join(argv)

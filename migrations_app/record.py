@@ -10,7 +10,7 @@ from django.utils import timezone
 from hosts import audit, live
 from hosts.errors import HostError
 from migrations_app import states
-from migrations_app.models import Migration, MigrationSample, MigrationStep
+from migrations_app.models import Migration, MigrationSample, MigrationStep, TimelineEntry
 from migrations_app.progress import Progress
 from migrations_app.snapshot import snapshot
 from migrations_app.states import State, StepState
@@ -20,6 +20,7 @@ LEASE = timedelta(seconds=6)
 FRAGMENTS = [f"migrations_app/_{name}.html" for name in ("status", "steps", "progress", "ping")]
 FIGURES = [f"migrations_app/_{name}.html" for name in ("progress", "ping")]
 KEPT_SAMPLES = 240
+EVENT = TimelineEntry.Kind.EVENT
 
 OUTCOMES = {
     State.COMPLETED: audit.Outcome.SUCCEEDED,
@@ -125,6 +126,12 @@ def needs_attention(migration: Migration, *, error: str, evidence: dict[str, Any
     """Stop: a person must look. Gives the lease back but keeps holding the VM."""
     hint = "Read what both hosts say and choose. Nothing is started, resumed or destroyed before that."
     advance(migration, State.NEEDS_ATTENTION, error=error, hint=hint, evidence=evidence, owner="")
+
+
+def tell(migration: Migration, text: str, *, kind: TimelineEntry.Kind = EVENT, reason: str = "") -> None:
+    """Write a line into the timeline of `migration` and show it: what happened or was decided, and why."""
+    TimelineEntry.objects.create(migration=migration, kind=kind, text=text[:300], reason=reason[:600])
+    publish(migration)
 
 
 def sample(migration: Migration, progress: Progress, *, at_ms: int) -> None:

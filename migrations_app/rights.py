@@ -19,7 +19,7 @@ def may_operate(user: access.AnyUser, migration: Migration) -> bool:
 
 def migration_for(user: access.AnyUser, pk: int, *, operate: bool = False) -> Migration:
     """Migration `pk`. Raises Http404 where `user` may not see it, PermissionDenied where `operate` is wanted, not held."""
-    related = snapshot.visible(user).select_related("vm", "source", "destination").prefetch_related("steps")
+    related = snapshot.visible(user).select_related("vm", "source", "destination").prefetch_related("steps", "timeline")
     migration = related.filter(pk=pk).first()
     if migration is None:
         raise Http404(f"There is no migration #{pk}, or you may not see it.")

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from migrations_app import plan, states
-from migrations_app.models import STATE_CHOICES, Migration
+from migrations_app.models import STATE_CHOICES, Kind, Migration, Origin, TimelineEntry
 from migrations_app.snapshot import snapshot
 
 F = serializers
@@ -15,8 +15,8 @@ F = serializers
 
 def _option(field: Any) -> F.Field[Any, Any, Any, Any]:
     """The field of an option of plan.Options, for the document; plan.Options itself checks what comes in."""
-    if field.name == "on_timeout":
-        return F.ChoiceField(choices=plan.ON_TIMEOUT, default=field.default)
+    if field.name in plan.CHOICES:
+        return F.ChoiceField(choices=plan.CHOICES[field.name], default=field.default)
     if isinstance(field.default, bool):
         return F.BooleanField(default=field.default)
     low, high = plan.LIMITS[field.name]
@@ -122,6 +122,13 @@ class PingSerializer(serializers.Serializer[Any]):
     strip = F.ListField(child=F.IntegerField(), help_text="1 answered, 0 lost; the newest last.")
 
 
+class TimelineSerializer(serializers.Serializer[Any]):
+    at = F.DateTimeField()
+    kind = F.ChoiceField(choices=TimelineEntry.Kind.choices)
+    text = F.CharField()
+    reason = F.CharField()
+
+
 class ChoiceSerializer(serializers.Serializer[Any]):
     name = F.CharField()
     label = F.CharField()  # type: ignore[assignment]  # DRF's own attribute of that name is not used here
@@ -159,6 +166,16 @@ class MigrationSerializer(serializers.Serializer[Migration]):
     command = F.CharField(help_text="The equivalent virsh command.")
     options = MigrationOptions()
     tuning = F.DictField(help_text="Bandwidth and maximum downtime as last asked for in flight.")
+    kind = F.ChoiceField(choices=Kind.choices)
+    origin = F.ChoiceField(choices=Origin.choices)
+    priority = F.IntegerField(help_text="Higher goes first.")
+    waits_for = F.CharField(help_text="What a queued migration waits for.")
+    probe_port = F.IntegerField(allow_null=True, help_text="The guest's TCP port that is probed.")
+    continuity = F.DictField(help_text="What other probes than the console's ping found.")
+    estimate = F.DictField(help_text="What was expected when it started.")
+    conformance = F.ListField(child=F.DictField(), help_text="What differs from before the migration.")
+    explanation = F.DictField(help_text="Cause, fix and log lines of a failure.")
+    timeline = TimelineSerializer(many=True)
     preflight = CheckSerializer(many=True)
     evidence = F.DictField(help_text="What both hosts said when it could not be settled.")
     choices = ChoiceSerializer(many=True, help_text="The safe choices while it needs attention.")

@@ -63,6 +63,19 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         "command": migration.command,
         "options": migration.options,
         "tuning": migration.tuning,
+        "kind": str(migration.kind),
+        "origin": str(migration.origin),
+        "priority": migration.priority,
+        "waits_for": migration.waits_for,
+        "probe_port": migration.probe_port,
+        "continuity": migration.continuity,
+        "estimate": migration.estimate,
+        "conformance": migration.conformance,
+        "explanation": migration.explanation,
+        "timeline": [
+            {"at": _iso(line.at), "kind": str(line.kind), "text": line.text, "reason": line.reason}
+            for line in migration.timeline.all()
+        ],
         "preflight": migration.preflight,
         "evidence": migration.evidence,
         "choices": [{"name": name, "label": CHOICES[name]} for name in migration.evidence.get("choices", [])]
@@ -91,5 +104,5 @@ def visible(user: access.AnyUser) -> QuerySet[Migration]:
 
 def snapshot_for(user: access.AnyUser, pk: int) -> dict[str, Any] | None:
     """The snapshot of migration `pk`, None where there is none that `user` may see."""
-    migration = visible(user).filter(pk=pk).prefetch_related("steps").first()
+    migration = visible(user).filter(pk=pk).prefetch_related("steps", "timeline").first()
     return snapshot(migration) if migration else None

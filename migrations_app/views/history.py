@@ -49,7 +49,7 @@ def history(request: HtmxHttpRequest) -> HttpResponse:
     """The history, filtered, sorted and paged by the query string, below what is under way."""
     seen = snapshot.visible(request.user)
     filtered = MigrationFilter(filled(request), queryset=seen.defer(*LARGE))
-    active = seen.filter(state__in=states.ACTIVE).defer("live_xml", "source_xml").prefetch_related("steps")
+    active = seen.filter(state__in=states.ACTIVE).defer("live_xml", "source_xml").prefetch_related("steps", "timeline")
     count = active.count()
     context = {
         "filter": filtered,

@@ -1,7 +1,7 @@
 """The lab's network on this machine: addresses, names, the bridge, and cuts between its ports.
 
-Instance i of engine netns has the /27 number 2i of 198.51.100.0/24 (TEST-NET-2, RFC 5737, so nobody's LAN), of engine
-uml number 2i+1. In each: .1 this machine (the bridge), .2 nfs, .3 kvm-1, .4 kvm-2, .10 to .30 the guests.
+Instance i of engine netns has the /27 number 2i of 198.51.100.0/24 and, from instance 4 on, of 203.0.113.0/24 (TEST-NET-2
+and -3, RFC 5737, so nobody's LAN), of engine uml number 2i+1. In each: .1 this machine (the bridge), .2 nfs, .3 kvm-1, .4 kvm-2, .10 to .30 the guests.
 """
 
 import hashlib
@@ -15,8 +15,9 @@ from .process import LabError, run
 HOSTS = {"nfs": 2, "kvm-1": 3, "kvm-2": 4}
 KVM_HOSTS = ("kvm-1", "kvm-2")
 NFS_HOST = "nfs"
+BLOCKS = ("198.51.100.0/24", "203.0.113.0/24")
 FIRST_GUEST, LAST_GUEST = 10, 30
-INSTANCES = range(4)
+INSTANCES = range(8)
 _TIMEOUT_S = 10
 
 
@@ -29,14 +30,14 @@ class Network:
 
     @property
     def tag(self) -> str:
-        """`n0` … `n3` or `u0` … `u3`; short, since Linux limits the name of an interface to 15 characters."""
+        """`n0` … `n7` or `u0` … `u7`; short, since Linux limits the name of an interface to 15 characters."""
         return f"{self.engine[0]}{self.instance}"
 
     @property
     def subnet(self) -> ipaddress.IPv4Network:
         """The /27 of this instance."""
-        number = 2 * self.instance + (1 if self.engine == "uml" else 0)
-        return list(ipaddress.IPv4Network("198.51.100.0/24").subnets(new_prefix=27))[number]
+        block, place = divmod(2 * self.instance + (1 if self.engine == "uml" else 0), 8)
+        return list(ipaddress.IPv4Network(BLOCKS[block]).subnets(new_prefix=27))[place]
 
     def at(self, offset: int) -> str:
         """The address with the number `offset` in the /27."""

@@ -19,7 +19,9 @@ PLACES = {
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    assert set(plan.flag_names(Options())) == {"live", "peer2peer", "persist_dest", "abort_on_error"}
+    expected = {"live", "peer2peer", "persist_dest", "abort_on_error", "auto_converge"}
+    assert set(plan.flag_names(Options())) == expected
+    assert set(plan.flag_names(Options(policy="gentle"))) == expected - {"auto_converge"}
     assert Options().unsafe is False
 
 
@@ -31,7 +33,7 @@ def test_the_command_says_what_the_flags_say() -> None:
     command = plan.command(Options(unsafe=True, bandwidth_mib=100, timeout_s=60, on_timeout="pause"), **PLACES)
     assert shlex.split(command) == [
         *["virsh", "-c", "qemu+ssh://root@kvm-1/system", "migrate", "--p2p", "--verbose", "--abort-on-error"],
-        *["--live", "--persistent", "--undefinesource", "--unsafe", "--bandwidth", "100"],
+        *["--live", "--persistent", "--undefinesource", "--unsafe", "--auto-converge", "--bandwidth", "100"],
         *["--timeout", "60", "--timeout-suspend", "share", "qemu+ssh://root@kvm-2/system", "tcp://198.51.100.4"],
     ]
 
@@ -57,6 +59,13 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
         {"on_timeout": "explode"},
         {"timeout_s": 60, "on_timeout": "postcopy"},
         {"postcopy": True, "parallel_connections": 2},
+        {"policy": "fast", "parallel_connections": 2},
+        {"policy": "best"},
+        {"policy": "must_finish"},
+        {"tunnelled": True, "tls": True},
+        {"tunnelled": True, "copy_storage": "all"},
+        {"copy_storage": "some"},
+        {"max_pause_ms": 0},
     ],
     ids=str,
 )

@@ -1,4 +1,4 @@
-"""One migration, its steps, and its figures over time."""
+"""One migration, its steps, its timeline, and its figures over time."""
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +11,20 @@ from migrations_app.states import ACTIVE, LABELS, TERMINAL, State, StepState
 STATE_CHOICES = [(state.value, LABELS[state][0]) for state in State]
 
 
+class Kind(models.TextChoices):
+    """What moves."""
+
+    LIVE = "live", "running guest"
+    OFFLINE = "offline", "definition of a guest that is off"
+
+
+class Origin(models.TextChoices):
+    """Who began it."""
+
+    CONSOLE = "console", "this console"
+    EXTERNAL = "external", "somebody else, by virsh or another tool"
+
+
 class Migration(models.Model):
     """A request to move one running VM, how it goes, and what came of it. Names are copied: history outlives hosts."""
 
@@ -21,10 +35,16 @@ class Migration(models.Model):
     source_name = models.CharField(max_length=63)
     destination = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="migrations_in")
     destination_name = models.CharField(max_length=63)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.LIVE)
+    origin = models.CharField(max_length=8, choices=Origin, default=Origin.CONSOLE)
+    priority = models.SmallIntegerField(default=0, help_text="Higher goes first; the queue is fair among equals.")
+    position = models.IntegerField(default=0, help_text="Lower goes first among one person's of one priority.")
+    waits_for = models.CharField(max_length=300, blank=True, help_text="What a queued migration waits for, in words.")
     options = models.JSONField(default=dict, help_text="plan.Options, as asked for.")
     command = models.TextField(help_text="The equivalent virsh command.")
     reason = models.CharField(max_length=300, blank=True, help_text="Why, or a ticket; for the record.")
     ping_address = models.GenericIPAddressField(null=True, blank=True)
+    probe_port = models.PositiveIntegerField(null=True, blank=True, help_text="A TCP port of the guest to probe.")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     username = models.CharField(max_length=150)
@@ -46,7 +66,11 @@ class Migration(models.Model):
     memory_total_bytes = models.PositiveBigIntegerField(null=True, blank=True)
     progress = models.JSONField(default=dict, help_text="The last figures, as progress.Progress says them.")
     ping = models.JSONField(default=dict, help_text="sent, lost, longest_gap_ms and the strip of answers.")
+    continuity = models.JSONField(default=dict, help_text="Other probes than the console's ping; continuity.py.")
     preflight = models.JSONField(default=list, help_text="The checks as they were when it started.")
+    estimate = models.JSONField(default=dict, help_text="What was expected when it started; estimate.Estimate.")
+    conformance = models.JSONField(default=list, help_text="What differs from before; conformance.Difference.")
+    explanation = models.JSONField(default=dict, help_text="Cause, fix and log lines of a failure; explain.py.")
     error = models.TextField(blank=True)
     hint = models.TextField(blank=True)
     raw_error = models.TextField(blank=True)
@@ -106,6 +130,29 @@ class MigrationStep(models.Model):
         return f"{self.name}: {self.state}"
 
 
+class TimelineEntry(models.Model):
+    """One line of a migration's timeline: what was decided, done or seen, and why."""
+
+    class Kind(models.TextChoices):
+        DECISION = "decision", "decision of the autopilot"
+        ACT = "act", "asked for by a person"
+        EVENT = "event", "event"
+        WARNING = "warning", "warning"
+
+    migration = models.ForeignKey(Migration, on_delete=models.CASCADE, related_name="timeline")
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=10, choices=Kind)
+    text = models.CharField(max_length=300, help_text="What, in a few words.")
+    reason = models.CharField(max_length=600, blank=True, help_text="Why, with the figures that led to it.")
+
+    class Meta:
+        ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["migration", "at"], name="timeline_of_a_migration")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class MigrationSample(models.Model):
     """The figures of libvirt's job at one moment; thinned after the end."""
 
@@ -116,6 +163,8 @@ class MigrationSample(models.Model):
     rate_bytes = models.PositiveBigIntegerField(help_text="Bytes per second.")
     dirty_pages_per_s = models.PositiveBigIntegerField()
     iteration = models.PositiveIntegerField()
+    throttle_percent = models.PositiveSmallIntegerField(default=0, help_text="How far auto-converge slows the guest.")
+    disk_remaining_bytes = models.PositiveBigIntegerField(default=0, help_text="Of disks that are copied along.")
 
     class Meta:
         ordering = ["at_ms"]

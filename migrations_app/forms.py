@@ -80,6 +80,10 @@ class MigrationForm(forms.Form):
     compressed = flag("Compress", "Costs CPU on both hosts; helps on slow networks.")
     tls = flag("Encrypt with TLS", "Needs libvirt's TLS certificates for migration on both hosts.")
     tunnelled = flag("Tunnel through libvirtd", "Needs no migration port, but is slower and knows no post-copy.")
+    direct = flag(
+        "Driven by the console",
+        "For where the source can't reach the destination's libvirt, but the console can. Such a migration ends if the console does.",
+    )
     copy_storage = forms.ChoiceField(label="Copy the disks along", choices=COPY_STORAGE_CHOICES, required=False)
     max_pause_ms = figure("max_pause_ms", "Longest pause, ms", "The autopilot never lets the guest stand still longer.")
     finish_within_s = figure("finish_within_s", "Must finish within, seconds", "For that policy only.")
@@ -103,6 +107,7 @@ class MigrationForm(forms.Form):
         "compressed",
         "tls",
         "tunnelled",
+        "direct",
         "copy_storage",
         "port",
         "parallel_connections",

@@ -33,7 +33,8 @@ class Options:
     definition removed after the guest is proven to run at the destination. `unsafe` only when asked for.
     `policy` says who steers; `max_pause_ms` is the longest standstill that the autopilot may cause, never raised without
     asking; `finish_within_s` (policy must_finish) is counted from the start of the copy. `port` is the destination's port
-    for the guest's memory, 0 libvirt's choice.
+    for the guest's memory, 0 libvirt's choice. `direct`: the console drives both hosts, for where the source can't reach
+    the destination's libvirt; such a migration ends if the console does.
     """
 
     policy: str = "automatic"
@@ -46,6 +47,7 @@ class Options:
     compressed: bool = False
     tls: bool = False
     tunnelled: bool = False
+    direct: bool = False
     copy_storage: str = "none"
     parallel_connections: int = 0
     bandwidth_mib: int = 0
@@ -87,6 +89,11 @@ class Options:
                 "A tunnelled migration knows neither parallel connections, post-copy nor TLS of its own.",
                 field="tunnelled",
             )
+        if self.tunnelled and self.direct:
+            # libvirt: the tunnel is between the two libvirtds, which a direct migration does not connect.
+            raise InvalidInput(
+                "A tunnelled migration needs the source to reach the destination's libvirt.", field="direct"
+            )
         if self.tunnelled and self.copy_storage != "none":
             raise InvalidInput("Disks can't be copied through the tunnel.", field="copy_storage")
         if self.parallel_connections and self.allows_postcopy:
@@ -111,8 +118,9 @@ def flag_names(options: Options) -> list[str]:
 
     Never undefine_source: the source's definition goes in a step of its own, once the destination is proven to run.
     """
-    names = ["peer2peer", "abort_on_error"]
+    names = ["abort_on_error"]
     wanted = {
+        "peer2peer": not options.direct,
         "live": options.live,
         "persist_dest": options.persistent,
         "unsafe": options.unsafe,
@@ -158,7 +166,15 @@ def command(options: Options, *, vm_name: str, source_uri: str, destination_uri:
         "--tunnelled": options.tunnelled,
         "--parallel": options.parallel_connections > 0,
     }
-    argv = ["virsh", "-c", source_uri, "migrate", "--p2p", "--verbose", "--abort-on-error"]
+    argv = [
+        "virsh",
+        "-c",
+        source_uri,
+        "migrate",
+        *([] if options.direct else ["--p2p"]),
+        "--verbose",
+        "--abort-on-error",
+    ]
     argv += [switch for switch, on in switches.items() if on]
     if options.parallel_connections:
         argv += ["--parallel-connections", str(options.parallel_connections)]

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from hosts import reach
 from hosts.errors import DomainNotFound, HostError, MigrationFailed
+from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
@@ -122,7 +123,7 @@ class Drive:
             record.fail(self.m, HostError(message, hint="Look where it is, and start again."))
             return False
         report = preflight.run(vm=self.m.vm, destination=self.m.destination, options=self.options, ignore=self.m)
-        record.note(self.m, preflight=[check.to_dict() for check in report.checks])
+        record.note(self.m, preflight=[check.to_dict() for check in report.checks], estimate=report.estimate)
         if report.blocked:
             first = report.blockers[0]
             more = f" ({len(report.blockers) - 1} more below)" if len(report.blockers) > 1 else ""
@@ -247,7 +248,7 @@ class Call:
         assert migration.destination
         self.error: HostError | None = None
         self._guest, self._options = guest, options
-        self._uri = migration.destination.uri_for_peers
+        self._destination = migration.destination
         self._parameters = plan.parameters(options, migration_address=migration.destination.migration_address)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"migrate {migration.pk}", daemon=True)
@@ -264,7 +265,11 @@ class Call:
 
     def _run(self) -> None:
         try:
-            self._guest.migrate(self._uri, self._parameters, plan.flag_names(self._options))
+            with ExitStack() as stack:
+                to: str | Connection = self._destination.uri_for_peers
+                if self._options.direct:
+                    to = stack.enter_context(reach.open_own(self._destination))
+                self._guest.migrate(to, self._parameters, plan.flag_names(self._options))
         except HostError as error:
             self.error = error
         except Exception as error:

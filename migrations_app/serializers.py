@@ -71,6 +71,10 @@ class CheckSerializer(serializers.Serializer[Any]):
     level = F.ChoiceField(choices=["ok", "warning", "blocker"])
     message = F.CharField()
     fix = F.CharField()
+    fix_act = F.CharField(
+        required=False, help_text="The act that does it, for POST migrations/fix; empty where none can."
+    )
+    fix_arg = F.CharField(required=False, help_text="What the act is done to.")
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -78,7 +82,15 @@ class EstimateSerializer(serializers.Serializer[Any]):
 
     total_s = F.FloatField(allow_null=True)
     downtime_ms = F.IntegerField(allow_null=True)
-    converges = F.BooleanField(allow_null=True)
+    converges = F.BooleanField(allow_null=True, help_text="By itself, with no help.")
+    verdict = F.ChoiceField(choices=["converges", "needs_help", "will_not", "unknown"])
+    because = F.CharField(help_text="The figures that the verdict rests on.")
+    rounds = F.IntegerField(allow_null=True)
+    memory_used_bytes = F.IntegerField(allow_null=True)
+    dirty_bytes_per_s = F.IntegerField(allow_null=True, help_text="How fast the guest writes to its memory.")
+    dirty_age_s = F.IntegerField(allow_null=True, help_text="How old that measurement is.")
+    rate_bytes_per_s = F.IntegerField(allow_null=True, help_text="How fast the last migrations copied.")
+    rate_from = F.CharField(help_text="pair: between these hosts; source: from the same source.")
 
 
 class PreflightSerializer(serializers.Serializer[Any]):

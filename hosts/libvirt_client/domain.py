@@ -11,9 +11,11 @@ import libvirt
 from hosts.domain_xml import METADATA_PREFIX, METADATA_URI
 from hosts.errors import Refused, Unsupported
 from hosts.job_stats import JobStats
+from hosts.libvirt_client import guest_facts
 from hosts.libvirt_client.domain_list import read_state
 from hosts.libvirt_client.errors import translate_migration
 from hosts.libvirt_client.flags import flag_bits, typed_parameters
+from hosts.libvirt_client.guest_facts import KeptStates
 from hosts.libvirt_client.states import State
 from hosts.xml_reading import parse_xml
 
@@ -25,7 +27,8 @@ CALL_TIMEOUT_S = 15.0
 ACT_TIMEOUT_S = 40.0
 """For acts that wait for the domain's job lock: libvirt gives up after 30 s (QEMU_JOB_WAIT_TIME in src/qemu/qemu_domainjob.c)
 and then says who holds it. A shorter limit learns less, and costs the connection."""
-_DIRTY_RATE_MEASURED = 2  # virDomainDirtyRateStatus: 0 unstarted, 1 measuring, 2 measured
+# virDomainDirtyRateStatus, in libvirt's order from 0
+_DIRTY_RATE_STATES = ("unstarted", "measuring", "measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,22 @@ class Guest:
         """Pull its plug."""
         self._call(self._raw.destroy, timeout_s)
 
+    def kept_states(self, *, timeout_s: float = CALL_TIMEOUT_S) -> KeptStates:
+        """Its snapshots, checkpoints and saved state."""
+        return self._call(lambda: guest_facts.read_kept_states(self._raw), timeout_s)
+
+    def block_jobs(self, targets: Collection[str], *, timeout_s: float = CALL_TIMEOUT_S) -> tuple[str, ...]:
+        """Those of the disks `targets` on which a block job works."""
+        return self._call(lambda: guest_facts.read_block_jobs(self._raw, targets), timeout_s)
+
+    def memory_used_mib(self, *, timeout_s: float = CALL_TIMEOUT_S) -> int | None:
+        """How much of its memory holds anything; None where neither the guest nor the host can say."""
+        return self._call(lambda: guest_facts.read_memory_used_mib(self._raw), timeout_s)
+
+    def eject(self, target: str, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
+        """Take the medium out of the drive `target`, now and for the next start. Refused where there is no such drive."""
+        self._call(lambda: guest_facts.eject(self._raw, target), timeout_s)
+
     # Definition
 
     def xml(
@@ -233,9 +252,13 @@ class Guest:
     def dirty_rate(self, *, timeout_s: float = CALL_TIMEOUT_S) -> DirtyRate | None:
         """The last measurement; None while it goes on, or where there was none."""
         stats = self._call(self._dirty_rate_stats, timeout_s)
-        if stats.get("dirtyrate.calc_status") != _DIRTY_RATE_MEASURED:
+        if _dirty_rate_state(stats) != "measured":
             return None
         return DirtyRate(stats["dirtyrate.megabytes_per_second"], stats["dirtyrate.calc_period"])
+
+    def is_measuring(self, *, timeout_s: float = CALL_TIMEOUT_S) -> bool:
+        """Its dirty rate is being measured just now."""
+        return _dirty_rate_state(self._call(self._dirty_rate_stats, timeout_s)) == "measuring"
 
     def _dirty_rate_stats(self) -> dict[str, int]:
         connection = self._connection.raw
@@ -256,3 +279,8 @@ class Guest:
 
     def _call(self, function: Callable[[], T], timeout_s: float) -> T:
         return self._connection.call(function, timeout_s=timeout_s, vm=self.name)
+
+
+def _dirty_rate_state(stats: Mapping[str, int]) -> str:
+    number = stats.get("dirtyrate.calc_status", 0)
+    return _DIRTY_RATE_STATES[number] if 0 <= number < len(_DIRTY_RATE_STATES) else "unstarted"

@@ -1,26 +1,39 @@
 """Can this VM move there? Every check named, with the fix; nothing is changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hosts.errors import Refused
 from hosts.models import Host, VirtualMachine
-from migrations_app import plan
+from migrations_app import measuring, plan
+from migrations_app.estimate import MIB, QEMU_DOWNTIME_MS, Estimate, Means, estimate
+from migrations_app.measuring import Measurement
 from migrations_app.models import Migration
 from migrations_app.plan import Options
-from migrations_app.preflight.checks import Check, findings
-from migrations_app.preflight.facts import gather
-from migrations_app.states import ACTIVE, State
+from migrations_app.preflight.asking import gather
+from migrations_app.preflight.checks import findings
+from migrations_app.preflight.facts import Check, Facts
+from migrations_app.preflight.ranking import Standing, ranked
+from migrations_app.states import ACTIVE
 
-MIB = 1024 * 1024
-__all__ = ["Check", "Report", "command_for", "run"]
+__all__ = ["Check", "Report", "command_for", "run", "run_all", "source_of"]
+
+LIMIT_S = 45.0
+"""For one destination: longer than any single answer is waited for."""
+LIMIT_OF_ALL_S = 12.0
+"""For many at once: a host that hangs longer is said to be silent, and the others are shown."""
+PAUSING = ("automatic", "must_finish")
+"""The policies that may let the guest stand still up to max_pause_ms, and slow it down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    destination: Host
     checks: list[Check]
     estimate: dict[str, Any]
     command: str
+    memory_free_mib: int | None = None
 
     @property
     def blockers(self) -> list[Check]:
@@ -30,17 +43,79 @@ class Report:
     def blocked(self) -> bool:
         return bool(self.blockers)
 
+    @property
+    def warnings(self) -> list[Check]:
+        return [check for check in self.checks if check.level == "warning"]
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(
+            name=self.destination.name,
+            blocked=self.blocked,
+            reachable=not any(check.name == "destination_reachable" for check in self.checks),
+            memory_free_mib=self.memory_free_mib or 0,
+            total_s=self.estimate.get("total_s"),
+            warnings=len(self.warnings),
+        )
+
 
 def run(*, vm: VirtualMachine, destination: Host, options: Options, ignore: Migration | None = None) -> Report:
     """Check whether `vm` can move to `destination`; takes about half a second, at most about half a minute.
 
-    `ignore` is the migration that asks, which itself holds the VM. Raises Refused where the VM is on no host.
+    `ignore` is the migration that asks, which itself holds the VM: it is not kept waiting for a measurement of the guest.
+    Without it, one that is not known fresh is measured meanwhile, for a second. Raises Refused where the VM is on no host.
     """
+    return _run(vm=vm, destinations=[destination], options=options, ignore=ignore, limit_s=LIMIT_S)[0]
+
+
+def run_all(*, vm: VirtualMachine, destinations: Sequence[Host], options: Options) -> list[Report]:
+    """The same for many destinations at the same time, best first; one that does not answer costs the others nothing.
+
+    A host that is known not to answer is not asked. Raises Refused where the VM is on no host.
+    """
+    away = [host for host in destinations if not host.is_online]
+    asked = [host for host in destinations if host.is_online]
+    reports = _run(vm=vm, destinations=asked, options=options, ignore=None, limit_s=LIMIT_OF_ALL_S) if asked else []
+    reports += [_silent(vm, host, options) for host in away]
+    places = {name: place for place, name in enumerate(ranked([report.standing for report in reports]))}
+    return sorted(reports, key=lambda report: places[report.destination.name])
+
+
+def _run(
+    *, vm: VirtualMachine, destinations: Sequence[Host], options: Options, ignore: Migration | None, limit_s: float
+) -> list[Report]:
     source = source_of(vm)
-    checks = [*_held(vm, ignore), *findings(gather(vm=vm, source=source, destination=destination), options)]
-    return Report(
-        checks=checks, estimate=estimate(vm, source, destination), command=command_for(vm, destination, options)
+    held = _held(vm, ignore)
+    measurement = Measurement(vm, may_begin=ignore is None and not held and measuring.fresh(vm) is None)
+    found = gather(
+        vm=vm, source=source, destinations=destinations, options=options, limit_s=limit_s, also=measurement.begin
     )
+    measurement.collect(source)
+    return [
+        _report(vm, destination, options, facts, held) for destination, facts in zip(destinations, found, strict=True)
+    ]
+
+
+def _report(vm: VirtualMachine, destination: Host, options: Options, facts: Facts, held: list[Check]) -> Report:
+    return Report(
+        destination=destination,
+        checks=[*held, *findings(facts, options)],
+        estimate=forecast(vm, destination, options, memory_used_mib=facts.memory_used_mib).to_dict(),
+        command=command_for(vm, destination, options),
+        memory_free_mib=facts.memory_free_mib if facts.memory_free_mib is not None else destination.memory_free_mib,
+    )
+
+
+def _silent(vm: VirtualMachine, host: Host, options: Options) -> Report:
+    """What is known of a host that does not answer, without asking it."""
+    facts = Facts(
+        vm_name=vm.name,
+        source=source_of(vm).name,
+        destination=host.name,
+        destination_error=host.error or "it does not answer",
+        maintenance=host.maintenance,
+    )
+    return _report(vm, host, options, facts, [])
 
 
 def source_of(vm: VirtualMachine) -> Host:
@@ -54,7 +129,7 @@ def command_for(vm: VirtualMachine, destination: Host, options: Options) -> str:
         options,
         vm_name=vm.name,
         source_uri=source_of(vm).uri,
-        destination_uri=destination.uri_for_peers,
+        destination_uri=destination.uri if options.direct else destination.uri_for_peers,
         migration_address=destination.migration_address,
     )
 
@@ -73,21 +148,14 @@ def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:
     ]
 
 
-def estimate(vm: VirtualMachine, source: Host, destination: Host) -> dict[str, Any]:
-    """What the last completed migrations between the two hosts suggest; None where there was none yet."""
-    past = Migration.objects.filter(
-        state=State.COMPLETED, source=source, destination=destination, transferred_bytes__gt=0
+def forecast(vm: VirtualMachine, destination: Host, options: Options, *, memory_used_mib: int | None) -> Estimate:
+    """How long it will take, from what was measured."""
+    known = measuring.known(vm, source_of(vm), destination, memory_used_mib=memory_used_mib)
+    means = Means(
+        max_downtime_ms=options.max_downtime_ms or QEMU_DOWNTIME_MS,
+        max_pause_ms=options.max_pause_ms if options.policy in PAUSING else 0,
+        may_throttle=options.allows_auto_converge,
+        may_postcopy=options.allows_postcopy,
+        bandwidth_bytes_per_s=options.bandwidth_mib * MIB,
     )
-    last = [m for m in past.order_by("-finished")[:5] if m.progress.get("elapsed_ms")]
-    if not last:
-        return {"total_s": None, "downtime_ms": None, "converges": None}
-    rate = sum(m.transferred_bytes or 0 for m in last) * 1000 / sum(m.progress["elapsed_ms"] for m in last)
-    # A guest that has used little of its memory moves faster; its own last migration says how much it really has.
-    own = next((m.transferred_bytes for m in last if m.vm_uuid == vm.uuid), None)
-    downtimes = sorted(m.downtime_ms for m in last if m.downtime_ms is not None)
-    seconds = (own or vm.memory_mib * MIB) / max(rate, 1) + 1
-    return {
-        "total_s": round(seconds, 1),
-        "downtime_ms": downtimes[len(downtimes) // 2] if downtimes else None,
-        "converges": None,
-    }
+    return estimate(known, means)

@@ -38,6 +38,33 @@ def test_the_command_says_what_the_flags_say() -> None:
     ]
 
 
+GOLDEN = [
+    ("tunnelled", Options(tunnelled=True), "--p2p", "--tunnelled", ""),
+    ("tls", Options(tls=True), "--p2p", "--tls", "tcp://198.51.100.4"),
+    ("port", Options(port=49200), "--p2p", "", "tcp://198.51.100.4:49200"),
+    ("direct", Options(direct=True), "", "", "tcp://198.51.100.4"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "p2p", "switch", "uri"), GOLDEN, ids=[row[0] for row in GOLDEN])
+def test_the_command_of_each_transport(name: str, options: Options, p2p: str, switch: str, uri: str) -> None:
+    told = ["virsh", "-c", "qemu+ssh://root@kvm-1/system", "migrate", p2p, "--verbose", "--abort-on-error", "--live"]
+    told += [
+        "--persistent",
+        "--undefinesource",
+        "--auto-converge",
+        switch,
+        "share",
+        "qemu+ssh://root@kvm-2/system",
+        uri,
+    ]
+    assert shlex.split(plan.command(options, **PLACES)) == [word for word in told if word]
+
+
+def test_a_direct_migration_is_not_peer_to_peer() -> None:
+    assert "peer2peer" not in plan.flag_names(Options(direct=True))
+
+
 def test_a_name_with_shell_characters_stays_one_argument() -> None:
     command = plan.command(Options(), **{**PLACES, "vm_name": "a; rm -rf '/'"})
     assert shlex.split(command)[-3] == "a; rm -rf '/'"
@@ -63,6 +90,7 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
         {"policy": "best"},
         {"policy": "must_finish"},
         {"tunnelled": True, "tls": True},
+        {"tunnelled": True, "direct": True},
         {"tunnelled": True, "copy_storage": "all"},
         {"copy_storage": "some"},
         {"max_pause_ms": 0},

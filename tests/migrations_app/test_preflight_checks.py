@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hosts.domain_xml import Disk, Domain, Interface
+from hosts.domain_needs import Needs
+from hosts.domain_xml import Blocker, Disk, Domain, Graphics, Interface
 from migrations_app.plan import Options
 from migrations_app.preflight.checks import Check, Facts, Folder, findings
+from migrations_app.preflight.look import Look
+from migrations_app.preflight.ports import Way
 
 DISK = Disk(target="vda", device="disk", type="file", source="/mnt/kvm/web.qcow2", driver_format="qcow2", cache="none")
 GUEST = Domain(
@@ -23,6 +26,19 @@ GUEST = Domain(
     interfaces=(Interface(mac="52:54:00:00:00:01", type="bridge", source="br0"),),
 )
 SHARE = Folder("/mnt/kvm", "nfs:/home/image", "nfs4", "nfs:/home/image", "nfs4", same=True)
+LOOK = Look(
+    clock_s=(-0.1, 0.1),
+    addresses=frozenset({"198.51.100.4"}),
+    nodes=frozenset({0}),
+    cpus=frozenset({0, 1}),
+    cpu={"vendor_id": "AuthenticAMD", "model name": "EPYC", "microcode": "0x1", "flags": "fpu avx"},
+    conf={"dynamic_ownership": "0"},
+    qemu_user="libvirt-qemu",
+    images={"/mnt/kvm/web.qcow2": "usable libvirt-qemu:kvm 600"},
+    tls_folder="/etc/pki/qemu",
+)
+WAY = Way(host="198.51.100.4", resolved="198.51.100.4", tried=((49152, "open"), (49215, "open")))
+PASSTHROUGH = replace(GUEST, cpu_mode="host-passthrough")
 GOOD = Facts(
     vm_name="web",
     source="kvm-1",
@@ -35,6 +51,10 @@ GOOD = Facts(
     cpu="superset",
     links=frozenset({"br0", "eth0"}),
     folders=(SHARE,),
+    source_look=LOOK,
+    destination_look=LOOK,
+    way=WAY,
+    migration_address="198.51.100.4",
 )
 
 
@@ -68,10 +88,41 @@ FAULTS = [
     ("files", {"missing_files": ("/mnt/kvm/web.qcow2",)}),
     ("cache", {"folders": (replace(SHARE, source_kind="ext4"),)}),
     ("cache", {"domain": replace(GUEST, disks=(replace(DISK, cache="writeback"),))}),
+    ("snapshots", {"snapshots": 2}),
+    ("checkpoints", {"checkpoints": 1}),
+    ("managed_save", {"managed_save": True}),
+    ("managed_save", {"saved_at_destination": True}),
+    ("block_job", {"block_jobs": ("vda",)}),
+    ("devices", {"domain": replace(GUEST, other_blockers=(Blocker("shmem", "x"),))}),
+    ("numa", {"needs": Needs(nodes=frozenset({1}))}),
+    ("pinning", {"needs": Needs(cpus=frozenset({7}))}),
+    ("huge_pages", {"needs": Needs(huge_page_kib=2048)}),
+    ("boot_files", {"needs": Needs(boot_files=("/k",)), "destination_look": replace(LOOK, files={"/k": False})}),
+    ("folders", {"needs": Needs(folders=("/l",)), "destination_look": replace(LOOK, dirs={"/l": False})}),
+    ("tpm", {"needs": Needs(has_emulated_tpm=True)}),
+    ("graphics", {"domain": replace(GUEST, graphics=(Graphics("vnc", "203.0.113.9"),))}),
+    ("cpu", {"domain": PASSTHROUGH, "destination_look": replace(LOOK, cpu={**LOOK.cpu, "flags": "fpu"})}),
+    ("owners", {"destination_look": replace(LOOK, images={"/mnt/kvm/web.qcow2": "closed root:root 600"})}),
+    ("pools", {"domain": replace(GUEST, disks=(replace(DISK, type="volume", source_pool="images"),))}),
+    ("ports", {"way": replace(WAY, tried=((49152, "silent"),))}),
+    ("ports", {"way": replace(WAY, tried=((49152, "refused No route to host"),))}),
+    ("ports", {"way": Way(host="h", taken=True)}),
+    ("address", {"migration_address": "", "way": replace(WAY, resolved="127.0.1.1")}),
+    ("address", {"migration_address": "", "way": replace(WAY, resolved="")}),
+    (
+        "selinux",
+        {
+            "destination_look": replace(
+                LOOK, selinux="Enforcing", virt_use_nfs="virt_use_nfs --> off", conf={"security_driver": "selinux"}
+            )
+        },
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "change"), FAULTS, ids=[name for name, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("name", "change"), FAULTS, ids=[f"{number}-{name}" for number, (name, _) in enumerate(FAULTS)]
+)
 def test_each_fault_blocks_under_its_own_name_with_a_fix(name: str, change: dict[str, object]) -> None:
     found = blockers(replace(GOOD, **change))  # type: ignore[arg-type]
     assert name in found
@@ -93,3 +144,85 @@ def test_a_leftover_definition_at_the_destination_is_only_a_warning() -> None:
 def test_a_disk_without_a_known_file_system_is_not_called_safe_by_its_path_alone() -> None:
     unproven = Folder("/mnt/kvm", problem="a host took too long to look at it")
     assert "storage" in blockers(replace(GOOD, folders=(unproven,)))
+
+
+WARNINGS = [
+    ("versions", {"destination_libvirt": "8.0.0"}),
+    ("versions", {"source_qemu": "8.1.0", "destination_qemu": "7.2.0"}),
+    ("clocks", {"source_look": replace(LOOK, clock_s=(1.3, 1.5))}),
+    ("cpu", {"domain": PASSTHROUGH, "destination_look": replace(LOOK, cpu={**LOOK.cpu, "microcode": "0x2"})}),
+    ("ports", {"way": Way(host="h", unable="kvm-2 has no python3 to listen with")}),
+    ("storage", {"folders": (replace(SHARE, copied=True),)}),
+    ("apparmor", {"source_look": replace(LOOK, has_apparmor=True)}),
+    ("owners", {"destination_look": replace(LOOK, conf={}, images={"/mnt/kvm/web.qcow2": "closed root:root 600"})}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), WARNINGS, ids=[f"{n}-{name}" for n, (name, _) in enumerate(WARNINGS)])
+def test_what_is_only_doubtful_is_a_warning(name: str, change: dict[str, object]) -> None:
+    checks = findings(replace(GOOD, **change), Options())  # type: ignore[arg-type]
+    assert {check.level for check in checks if check.name == name} == {"warning"}
+
+
+def test_clocks_are_called_apart_only_where_the_answers_prove_it() -> None:
+    slow = replace(GOOD, source_look=replace(LOOK, clock_s=(-3.0, 3.0)))
+    assert next(check for check in findings(slow, Options()) if check.name == "clocks").level == "ok"
+
+
+def test_tls_needs_certificates_on_both_hosts_only_where_it_is_asked_for() -> None:
+    assert "tls" not in {check.name for check in findings(GOOD, Options())}
+    found = [check for check in findings(GOOD, Options(tls=True)) if check.name == "tls"]
+    assert [check.message.split(" lacks")[0] for check in found] == ["kvm-1", "kvm-2"]
+
+
+def test_the_tunnel_needs_no_port() -> None:
+    closed = replace(GOOD, way=replace(WAY, tried=((49152, "silent"),)))
+    assert blockers(closed)["ports"].fix_act == "tunnel"
+    assert "ports" not in blockers(closed, Options(tunnelled=True))
+
+
+def test_a_migration_driven_by_the_console_needs_no_peer_and_says_what_that_means() -> None:
+    cut = replace(GOOD, peer_error="Connection refused")
+    assert blockers(cut)["peer"].fix_act == "direct"
+    checks = findings(cut, Options(direct=True))
+    assert "console" in next(check.message for check in checks if check.name == "peer")
+    assert not blockers(cut, Options(direct=True))
+
+
+FIXES = [
+    ("maintenance", "end_maintenance", "kvm-2", {"maintenance": True}),
+    ("cache", "unsafe", "", {"folders": (replace(SHARE, source_kind="ext4"),)}),
+    ("cpu", "compatible_cpu", "", {"cpu": "incompatible"}),
+    (
+        "storage",
+        "mount",
+        "/mnt/kvm",
+        {"folders": (replace(SHARE, same=False, problem="nothing there", destination_mount="/dev/sda1"),)},
+    ),
+    (
+        "devices",
+        "eject",
+        "sda",
+        {"domain": replace(GUEST, disks=(DISK, Disk("sda", "cdrom", "block", source="/dev/sr0", readonly=True)))},
+    ),
+    (
+        "files",
+        "eject",
+        "sda",
+        {
+            "domain": replace(GUEST, disks=(DISK, Disk("sda", "cdrom", "file", source="/iso/a.iso", readonly=True))),
+            "missing_files": ("/iso/a.iso",),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "act", "arg", "change"), FIXES, ids=[f"{name}-{act}" for name, act, _, _ in FIXES])
+def test_a_fix_that_is_safe_is_offered(name: str, act: str, arg: str, change: dict[str, object]) -> None:
+    found = blockers(replace(GOOD, **change))[name]  # type: ignore[arg-type]
+    assert (found.fix_act, found.fix_arg) == (act, arg)
+
+
+def test_unsafe_is_not_offered_where_the_storage_is_not_proven() -> None:
+    unproven = replace(GOOD, folders=(replace(SHARE, source_kind="ext4", same=False, problem="not there"),))
+    assert blockers(unproven)["cache"].fix_act == ""

@@ -1,0 +1,270 @@
+"""Asks both hosts for what the checks look at. Changes nothing but a probe file, which it removes."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as LateError
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import PurePosixPath
+from threading import Semaphore, Thread
+
+from hosts import reach
+from hosts.domain_xml import Domain
+from hosts.errors import HostError
+from hosts.libvirt_client.connection import Connection
+from hosts.models import Host, VirtualMachine
+from migrations_app.plan import Options
+from migrations_app.preflight import look as looking
+from migrations_app.preflight import ports
+from migrations_app.preflight.facts import Facts, Folder
+from migrations_app.preflight.libvirt_answers import ASK_S, ask_destination, ask_source, nothing_known, why_unreachable
+from migrations_app.preflight.look import FolderLook, Look
+from migrations_app.preflight.ports import Way
+
+PEER_TRUST_S = 600.0
+"""How long a proof that the source reaches the destination is believed: it costs a whole ssh login."""
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,254}")
+HOSTS_AT_ONCE = 8
+SESSIONS_AT_ONCE = 6
+"""sshd lets ten sessions share a connection (MaxSessions); all destinations are checked by sessions on the one source."""
+_peers: dict[tuple[str, str], float] = {}
+
+
+def gather(
+    *,
+    vm: VirtualMachine,
+    source: Host,
+    destinations: Sequence[Host],
+    options: Options,
+    limit_s: float,
+    also: Callable[[Connection], None] = lambda _connection: None,
+) -> list[Facts]:
+    """Ask the source once and every destination, all at the same time; a host that takes longer than `limit_s` is
+    written down as silent and holds up no other. `also` may ask more of the source meanwhile. Never raises HostError."""
+    pool = ThreadPoolExecutor(max_workers=4 + 4 * min(len(destinations), HOSTS_AT_ONCE), thread_name_prefix="preflight")
+    try:
+        return _Round(vm, source, options, pool, limit_s, also).ask(destinations)
+    finally:
+        # What still hangs ends by its own time limit; nobody waits for it.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Round:
+    """One preflight: what is asked once of the source, and what of each destination."""
+
+    def __init__(
+        self,
+        vm: VirtualMachine,
+        source: Host,
+        options: Options,
+        pool: ThreadPoolExecutor,
+        limit_s: float,
+        also: Callable[[Connection], None],
+    ) -> None:
+        self.vm, self.source, self.options, self.pool, self.also = vm, source, options, pool, also
+        self.until = time.monotonic() + limit_s
+        self.limit_s = limit_s
+        self.token = secrets.token_hex(8)
+        self.sessions = Semaphore(SESSIONS_AT_ONCE)
+
+    def ask(self, destinations: Sequence[Host]) -> list[Facts]:
+        asked = self.pool.submit(ask_source, self.vm, self.source, self.also)
+        early = [self._early(destination) for destination in destinations]
+        try:
+            facts, source_uuid = asked.result(self._left())
+        except LateError:
+            facts, source_uuid = (
+                replace(nothing_known(self.vm, self.source), source_error=self._silence(self.source)),
+                "",
+            )
+        at_source = self.pool.submit(self._look, self.source, "source", facts) if facts.domain else None
+        # What waits for another task is handed in after it, so that a full pool can't stand still.
+        told = [self.pool.submit(self._libvirt, _towards(facts, d), d, source_uuid) for d in destinations]
+        late = [
+            self.pool.submit(self._one, libvirt, at_source, destination, *futures)
+            for libvirt, destination, futures in zip(told, destinations, early, strict=True)
+        ]
+        found = [
+            self._result(future, facts, destination) for future, destination in zip(late, destinations, strict=True)
+        ]
+        if facts.domain:
+            Thread(target=self._remove_probes, args=(facts.domain,), name="remove probes").start()
+        return found
+
+    def _early(self, destination: Host) -> tuple["Future[str]", "Future[Way | None]"]:
+        """What needs nothing of the source's answer."""
+        peer = self.pool.submit(self._peer_error, destination)
+        way = self.pool.submit(self._way, destination)
+        return peer, way
+
+    def _result(self, future: "Future[Facts]", facts: Facts, destination: Host) -> Facts:
+        try:
+            return future.result(self._left())
+        except LateError:
+            return replace(_towards(facts, destination), destination_error=self._silence(destination))
+
+    def _left(self) -> float:
+        return max(0.0, self.until - time.monotonic())
+
+    def _silence(self, host: Host) -> str:
+        return f"{host.name} did not answer within {self.limit_s:g} s"
+
+    def _libvirt(self, facts: Facts, destination: Host, source_uuid: str) -> Facts:
+        if facts.domain is None:
+            return replace(facts, destination_error=why_unreachable(destination))
+        return ask_destination(facts, self.vm, destination, source_uuid)
+
+    def _one(
+        self,
+        libvirt: "Future[Facts]",
+        at_source: "Future[Look | None] | None",
+        destination: Host,
+        peer: "Future[str]",
+        way: "Future[Way | None]",
+    ) -> Facts:
+        """All that is asked of one destination, put together."""
+        source_look = at_source.result(self._left()) if at_source else None
+        facts = libvirt.result(self._left())
+        if facts.domain is None or facts.destination_error:
+            return facts
+        look = self._look(destination, "destination", facts)
+        files = look.files if look else {}
+        images = images_of(facts.domain)
+        return replace(
+            facts,
+            source_look=source_look,
+            destination_look=look,
+            links=look.links if look else None,
+            folders=_folders(facts.domain, source_look, look, self.token),
+            missing_files=tuple(path for path, there in files.items() if not there and path in images),
+            peer_error="" if facts.same_machine else peer.result(self._left()),
+            way=way.result(self._left()),
+        )
+
+    def _look(self, host: Host, role: str, facts: Facts) -> Look | None:
+        wanted = _wanted(facts)
+        flat = [part for pair in wanted for part in pair]
+        argv = ["timeout", "10", "sh", "-c", looking.LOOK, "kvmconsole", role, self.token, *flat]
+        asked = time.time()
+        try:
+            said = (
+                self._run_at_source(argv)
+                if role == "source"
+                else reach.run(host, argv, timeout_s=ASK_S, check=False).stdout
+            )
+        except HostError:
+            return None
+        return looking.parse(said, wanted, asked_s=asked, answered_s=time.time())
+
+    def _run_at_source(self, argv: list[str]) -> str:
+        with self.sessions:
+            return reach.run(self.source, argv, timeout_s=ASK_S, check=False).stdout
+
+    def _peer_error(self, destination: Host) -> str:
+        """Let the source itself ask the destination's libvirt, as a peer-to-peer migration will."""
+        key = (self.source.uri, destination.uri_for_peers)
+        if self.options.direct or time.monotonic() - _peers.get(key, float("-inf")) < PEER_TRUST_S:
+            return ""
+        argv = ["timeout", "12", "virsh", "-c", destination.uri_for_peers, "hostname"]
+        try:
+            with self.sessions:
+                result = reach.run(self.source, argv, timeout_s=ASK_S, check=False)
+        except HostError as error:
+            return str(error)
+        if result.returncode != 0:
+            lines = [line for line in result.stderr.splitlines() if line.strip()]
+            return lines[-1] if lines else "no answer within 12 s"
+        _peers[key] = time.monotonic()
+        return ""
+
+    def _way(self, destination: Host) -> Way | None:
+        """Listen at the destination, connect from the source; never from the console, whose way is another one."""
+        if self.options.tunnelled:
+            return None
+        wanted = [str(self.options.port), str(self.options.port), str(ports.LISTEN_S)]
+        argv = ["sh", "-c", ports.START_LISTENER, ports.LISTEN, *wanted]
+        try:
+            said = reach.run(destination, argv, timeout_s=ASK_S, check=False).stdout
+            own_name, listening = ports.read_listening(said)
+            host = destination.migration_address or own_name
+            if not HOST_NAME.fullmatch(host):
+                return Way(unable=f"{destination.name} calls itself {host!r}")
+            if listening is None:
+                return Way(host=host, unable=f"{destination.name} has no python3 to listen with")
+            if not listening:
+                return Way(host=host, taken=True)
+            numbers = [str(port) for port in listening]
+            argv = ["sh", "-c", ports.CONNECT, "kvmconsole", host, str(ports.CONNECT_S), *numbers]
+            return ports.read_way(host, self._run_at_source(argv))
+        except HostError as error:
+            return Way(unable=str(error))
+
+    def _remove_probes(self, domain: Domain) -> None:
+        argv = ["timeout", "10", "sh", "-c", looking.REMOVE_PROBES, "kvmconsole", self.token, *disk_folders(domain)]
+        # Where it can't be reached any more the file stays: 16 bytes, named after what made it.
+        with suppress(HostError):
+            reach.run(self.source, argv, timeout_s=ASK_S, check=False)
+
+
+def _towards(facts: Facts, destination: Host) -> Facts:
+    return replace(
+        facts,
+        destination=destination.name,
+        maintenance=destination.maintenance,
+        migration_address=destination.migration_address,
+        peer_uri=destination.uri_for_peers,
+    )
+
+
+def disk_folders(domain: Domain) -> list[str]:
+    """The folders in which the domain's writable and readable images lie, backing chains included."""
+    return sorted({str(PurePosixPath(path).parent) for path in images_of(domain)})
+
+
+def images_of(domain: Domain) -> set[str]:
+    """Every image, those of the backing chains and media included."""
+    disks = [disk for disk in domain.disks if disk.type == "file"]
+    return {path for disk in disks for path in (disk.source, *disk.backing_chain) if path}
+
+
+def _wanted(facts: Facts) -> list[tuple[str, str]]:
+    """What LOOK is to look at."""
+    assert facts.domain
+    pairs = [("folder", path) for path in disk_folders(facts.domain)]
+    pairs += [("image", path) for path in facts.needs.writable_images]
+    pairs += [("file", path) for path in (*sorted(images_of(facts.domain)), *facts.needs.boot_files)]
+    return pairs + [("dir", path) for path in facts.needs.folders]
+
+
+def _folders(domain: Domain, source: Look | None, destination: Look | None, token: str) -> tuple[Folder, ...]:
+    found = []
+    for path in disk_folders(domain):
+        at_source = source.folders.get(path) if source else None
+        at_destination = destination.folders.get(path) if destination else None
+        if at_source is None or at_destination is None:
+            found.append(Folder(path=path, problem="a host took too long to look at it"))
+        else:
+            found.append(_folder(path, at_source, at_destination, token))
+    return tuple(found)
+
+
+def _folder(path: str, source: FolderLook, destination: FolderLook, token: str) -> Folder:
+    problem = ""
+    if source.probe != "written":
+        problem = "no probe file can be written on the source (read-only, full, or root is squashed)"
+    elif destination.probe != token:
+        there = destination.mount or "nothing"
+        problem = f"a file written there on the source does not appear on the destination ({there} there)"
+    return Folder(
+        path,
+        source.mount,
+        source.kind,
+        destination.mount,
+        destination.kind,
+        not problem,
+        problem,
+        copied=not problem and source.inode != destination.inode,
+    )

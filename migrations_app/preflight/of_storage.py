@@ -1,0 +1,128 @@
+"""Checks of the guest's disks on both hosts. Pure."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from hosts.domain_xml import Domain
+from migrations_app.plan import Options
+from migrations_app.preflight.facts import Check, Facts, Folder
+
+SHARED_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "gfs2", "ocfs2", "afs", "smb3", "cifs", "ceph", "fuse.glusterfs", "gpfs", "beegfs", "fuse.quobyte"}
+)
+"""What libvirt takes for shared: virFileIsSharedFS in libvirt's src/util/virfile.c."""
+SAFE_CACHE_MODES = frozenset({"none", "directsync"})
+"""qemuMigrationSrcIsSafe in libvirt's src/qemu/qemu_migration.c."""
+NFS = frozenset({"nfs", "nfs4"})
+
+
+def of_storage(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
+    yield from _folders(facts, domain)
+    yield from _owners(facts)
+    yield from _pools(facts, domain)
+    yield from _security(facts)
+    yield from _cache(facts, domain, options)
+
+
+def _folders(facts: Facts, domain: Domain) -> Iterator[Check]:
+    apart = [folder for folder in facts.folders if not folder.same]
+    for folder in apart:
+        message = f"{folder.path} is not the same storage on both hosts: {folder.problem}"
+        fix = f"Mount on {facts.destination} what {facts.source} has there ({folder.source_mount or 'nothing is mounted'})."
+        act = "mount" if _is_mountable(folder) else ""
+        yield Check("storage", "Shared storage", "blocker", message, fix, act, folder.path if act else "")
+    drives = {disk.source: disk.target for disk in domain.disks if disk.device in ("cdrom", "floppy")}
+    for path in facts.missing_files:
+        message = f"{facts.destination} does not see {path}."
+        if path in drives:
+            fix = "Put the medium on shared storage, or eject it."
+            yield Check("files", "Disk images", "blocker", message, fix, "eject", drives[path])
+        else:
+            yield Check("files", "Disk images", "blocker", message, "Mount the share there, at the same path.")
+    if not facts.folders or apart or facts.missing_files:
+        return
+    paths = ", ".join(folder.path for folder in facts.folders)
+    if any(folder.copied for folder in facts.folders):
+        message = f"A file written to {paths} on {facts.source} appears on {facts.destination} under another number: is it a copy?"
+        fix = "Make sure that both hosts mount the same file system and that nothing copies files between two."
+        yield Check("storage", "Shared storage", "warning", message, fix)
+    else:
+        message = f"A file written to {paths} on {facts.source} was read on {facts.destination}."
+        yield Check("storage", "Shared storage", "ok", message)
+
+
+def _is_mountable(folder: Folder) -> bool:
+    """The source has an NFS share there, and at the destination that share is what is missing."""
+    return folder.source_kind in NFS and ":/" in folder.source_mount and folder.destination_mount != folder.source_mount
+
+
+def _owners(facts: Facts) -> Iterator[Check]:
+    """Whether QEMU's user at the destination may open the images: root_squash, another uid, a missing group."""
+    look = facts.destination_look
+    if look is None:
+        return
+    closed = [path for path, answer in look.images.items() if answer.startswith("closed")]
+    if not closed:
+        if look.images and not facts.missing_files:
+            message = f"QEMU's user on {facts.destination} ({look.qemu_user}) may read and write the images."
+            yield Check("owners", "Owner and mode", "ok", message)
+        return
+    told = "; ".join(f"{path} ({look.images[path].removeprefix('closed ')})" for path in closed)
+    message = f"QEMU's user on {facts.destination} ({look.qemu_user}) may not read and write {told}."
+    fix = "Give both hosts the same user and group id for it, and check root_squash and the export's options."
+    # With dynamic_ownership libvirt changes the owner as it starts QEMU; that fails where root is squashed.
+    level = "blocker" if look.conf.get("dynamic_ownership") == "0" else "warning"
+    yield Check("owners", "Owner and mode", level, message, fix)  # type: ignore[arg-type]
+
+
+def _pools(facts: Facts, domain: Domain) -> Iterator[Check]:
+    wanted = {disk.source_pool for disk in domain.disks if disk.source_pool}
+    missing = sorted(wanted - facts.pools)
+    if missing:
+        message = f"{facts.destination} has no active storage pool {', '.join(missing)}."
+        fix = f"Define it there under the same name, and start it: virsh pool-start {missing[0]}."
+        yield Check("pools", "Storage pools", "blocker", message, fix)
+    elif wanted:
+        yield Check("pools", "Storage pools", "ok", f"{', '.join(sorted(wanted))} is active on {facts.destination}.")
+
+
+def _security(facts: Facts) -> Iterator[Check]:
+    look = facts.destination_look
+    on_nfs = any(folder.destination_kind in NFS for folder in facts.folders)
+    if look is None or look.conf.get("security_driver") == "none":
+        return
+    if look.selinux == "Enforcing" and on_nfs and look.virt_use_nfs.endswith("off"):
+        message = f"SELinux on {facts.destination} keeps QEMU from NFS: virt_use_nfs is off."
+        fix = f"On {facts.destination}: setsebool -P virt_use_nfs on."
+        yield Check("selinux", "SELinux", "blocker", message, fix)
+    source = facts.source_look
+    if source and source.has_apparmor != look.has_apparmor and not look.selinux:
+        has, lacks = (facts.source, facts.destination) if source.has_apparmor else (facts.destination, facts.source)
+        message = f"{has} confines QEMU by AppArmor, {lacks} does not."
+        yield Check("apparmor", "AppArmor", "warning", message, "Give both hosts the same security driver.")
+
+
+def _cache(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
+    unsafe = list(_unsafe_disks(facts, domain))
+    if unsafe and not options.unsafe:
+        message = f"libvirt will call this unsafe: {'; '.join(unsafe)}."
+        fix = "Set the disk's cache to none, or tick Unsafe where the storage is proven to be the same (see above)."
+        proven = bool(facts.folders) and all(folder.same and not folder.copied for folder in facts.folders)
+        yield Check("cache", "Cache mode", "blocker", message, fix, "unsafe" if proven else "")
+    elif unsafe:
+        message = f"Unsafe was ticked; libvirt's own check is skipped: {'; '.join(unsafe)}."
+        yield Check("cache", "Cache mode", "warning", message)
+    elif domain.disks:
+        yield Check("cache", "Cache mode", "ok", "Shared file system and a safe cache mode.")
+
+
+def _unsafe_disks(facts: Facts, domain: Domain) -> Iterator[str]:
+    kinds = {folder.path: folder.source_kind for folder in facts.folders}
+    for disk in domain.disks:
+        if disk.type != "file" or not disk.source or disk.readonly or disk.shareable:
+            continue
+        kind = kinds.get(str(PurePosixPath(disk.source).parent), "")
+        if kind and kind not in SHARED_FILE_SYSTEMS:
+            yield f"{disk.target} lies on {kind}, which libvirt does not know as shared"
+        elif disk.cache not in SAFE_CACHE_MODES:
+            yield f"{disk.target} has cache mode {disk.cache or 'default'}"

@@ -1,0 +1,101 @@
+"""Is the way of the guest's memory open? A listener at the destination, a connection from the source. Scripts, pure."""
+
+from dataclasses import dataclass
+
+LISTEN_S = 8
+"""How long a listener that nobody comes to stays; libvirt itself skips ports that are taken."""
+CONNECT_S = 3
+"""Dropped packets show only by silence."""
+
+LISTEN = """
+import os, select, socket, sys, time
+low, high, limit_s = map(int, sys.argv[1:4])
+def listen(ports):
+    for port in ports:
+        for family, address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
+            try:
+                found = socket.socket(family, socket.SOCK_STREAM)
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                found.bind((address, port))
+                found.listen(4)
+                return found
+            except OSError:
+                pass
+first = listen(range(low, high + 1))
+last = listen(range(high, low, -1)) if first and high > low else None
+sockets = [found for found in (first, last) if found]
+print("listening", *(found.getsockname()[1] for found in sockets), flush=True)
+if os.fork():
+    os._exit(0)
+os.setsid()
+null = os.open(os.devnull, os.O_RDWR)
+for number in (0, 1, 2):
+    os.dup2(null, number)
+end = time.monotonic() + limit_s
+while sockets and time.monotonic() < end:
+    for found in select.select(sockets, [], [], 0.5)[0]:
+        found.accept()[0].close()
+        found.close()
+        sockets.remove(found)
+"""
+"""Takes the lowest and the highest free port of a range, says which, and waits for one connection to each."""
+
+START_LISTENER = r"""
+low=$1 high=$2
+conf() { sed -n "s/^ *$1 *= *\([0-9]*\) *$/\1/p" /etc/libvirt/qemu.conf 2>/dev/null | tail -n 1; }
+[ "$low" -gt 0 ] || { low=$(conf migration_port_min); high=$(conf migration_port_max); }
+echo "hostname $(hostname -f 2>/dev/null || hostname)"
+for python in python3 /usr/libexec/platform-python; do
+  command -v "$python" >/dev/null && exec "$python" -c "$0" "${low:-49152}" "${high:-49215}" "$3"
+done
+echo unable
+"""
+"""Arguments: the first and the last port, 0 for what qemu.conf or libvirt's own default says; seconds to wait."""
+
+CONNECT = r"""
+host=$1 limit=$2; shift 2
+echo "resolved $(getent ahosts "$host" | head -n 1 | cut -d' ' -f1)"
+for port; do
+  (
+    said=$(timeout "$limit" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$host" "$port" 2>&1) && echo "port $port open" ||
+      { [ $? -eq 124 ] && echo "port $port silent" || echo "port $port refused ${said##*: }"; }
+  ) &
+done
+wait
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What the source found of the way to the destination's migration ports.
+
+    `tried` maps each port to "open", "silent" or what was said; `unable` says why nothing could be tried.
+    """
+
+    host: str = ""
+    resolved: str = ""
+    tried: tuple[tuple[int, str], ...] = ()
+    taken: bool = False
+    unable: str = ""
+
+
+def read_listening(output: str) -> tuple[str, list[int] | None]:
+    """The destination's own name, and the ports that it listens at; None where it has no means to listen."""
+    lines = dict(line.partition(" ")[::2] for line in output.splitlines())
+    ports = [int(port) for port in lines.get("listening", "").split() if port.isdigit()]
+    return lines.get("hostname", "").strip(), ports if "listening" in lines else None
+
+
+def read_way(host: str, output: str) -> Way:
+    """What CONNECT said."""
+    resolved, tried = "", []
+    for line in output.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "resolved":
+            resolved = rest.strip()
+        elif word == "port":
+            port, _, how = rest.partition(" ")
+            tried.append((int(port), how.strip()))
+    return Way(host=host, resolved=resolved, tried=tuple(sorted(tried)))

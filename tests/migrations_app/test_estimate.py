@@ -1,0 +1,77 @@
+"""The arithmetic of pre-copy: what converges, what needs help, what never will; and that more room never makes it worse."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrations_app.estimate import Known, Means, copy, error_percent, estimate
+
+MIB = 1024 * 1024
+
+
+def known(*, used: int = 256, dirty: int | None = 0, rate: int | None = 100) -> Known:
+    """A guest of 256 MiB; rates in MiB/s."""
+    return Known(
+        memory_used_bytes=used * MIB,
+        memory_bytes=256 * MIB,
+        dirty_bytes_per_s=None if dirty is None else dirty * MIB,
+        rate_bytes_per_s=None if rate is None else rate * MIB,
+        rate_from="pair",
+    )
+
+
+def test_an_idle_guest_takes_one_round() -> None:
+    found = estimate(known(), Means())
+    assert (found.verdict, found.converges, found.rounds) == ("converges", True, 1)
+    assert found.total_s == pytest.approx(256 / 100 + 1 + 0.1, abs=0.06)
+    assert found.downtime_ms == 100
+
+
+def test_what_is_written_meanwhile_makes_rounds_and_downtime() -> None:
+    found = estimate(known(dirty=50), Means())
+    # 256, 128, 64, 32 MiB are sent; the 16 that then remain fit into 300 ms.
+    assert found.rounds == 4 and found.verdict == "converges"
+    assert found.total_s == pytest.approx((256 + 128 + 64 + 32 + 16) / 100 + 1 + 0.1, abs=0.06)
+    assert found.downtime_ms == 260
+
+
+TABLE = [
+    ("unknown", None, known(rate=None), Means()),
+    ("unknown", None, known(dirty=None), Means()),
+    ("will_not", False, known(dirty=120), Means()),
+    ("needs_help", False, known(dirty=120), Means(may_postcopy=True)),
+    ("needs_help", False, known(dirty=120), Means(may_throttle=True)),
+    ("needs_help", False, known(dirty=20, rate=20), Means(max_pause_ms=20_000)),
+    ("will_not", False, known(dirty=20), Means(bandwidth_bytes_per_s=10 * MIB)),
+]
+
+
+@pytest.mark.parametrize(("verdict", "converges", "facts", "means"), TABLE)
+def test_the_verdict_says_what_it_rests_on(verdict: str, converges: bool | None, facts: Known, means: Means) -> None:
+    found = estimate(facts, means)
+    assert (found.verdict, found.converges) == (verdict, converges)
+    assert found.because
+    if verdict == "will_not":
+        assert found.total_s is None and "MiB/s" in found.because
+
+
+@given(
+    used=st.integers(1, 256),
+    dirty=st.integers(0, 200),
+    rate=st.integers(1, 200),
+    downtime_ms=st.integers(10, 5000),
+    more_ms=st.integers(0, 5000),
+)
+def test_a_longer_downtime_never_makes_a_copy_longer(
+    used: int, dirty: int, rate: int, downtime_ms: int, more_ms: int
+) -> None:
+    facts = known(used=used, dirty=dirty, rate=rate)
+    short = copy(facts, rate=rate * MIB, dirty=dirty * MIB, downtime_ms=downtime_ms)
+    long = copy(facts, rate=rate * MIB, dirty=dirty * MIB, downtime_ms=downtime_ms + more_ms)
+    assert not short.ends or (long.ends and long.seconds <= short.seconds)
+    assert not long.ends or long.remaining_bytes <= rate * MIB * (downtime_ms + more_ms) / 1000
+
+
+@pytest.mark.parametrize(("expected", "actual", "percent"), [(3, 2, 50), (1, 2, -50), (None, 2, None), (2, 0, None)])
+def test_the_error_is_in_percent_of_what_came(expected: float | None, actual: float, percent: int | None) -> None:
+    assert error_percent(expected=expected, actual=actual) == percent

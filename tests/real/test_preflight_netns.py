@@ -1,0 +1,109 @@
+"""Preflight and estimates on real hosts: what is wrong there is found from there, and nothing is left behind."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.console import Console, eventually, new_console
+from tests.lab.fixtures import GuestFactory
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    console = new_console(Path(tmp_path_factory.mktemp("console")))
+    console.add_lab(netns_lab)
+    yield console
+    console.kill()
+    print(console.log.read_text()[-6000:])
+
+
+def preflight(console: Console, name: str, destination: str | None = "kvm-2", **options: Any) -> dict[str, Any]:
+    body = {"vm": console.vm(name)["uuid"], "options": {"unsafe": True, **options}}
+    if destination:
+        body["destination"] = destination
+    found: dict[str, Any] = console.api("POST", "migrations/preflight", body)
+    return found
+
+
+def check_of(report: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(check for check in report["checks"] if check["name"] == name)
+
+
+def test_all_is_asked_in_a_second_and_nothing_stays(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest()
+    preflight(console, spec.name)  # opens the connections, and measures the guest
+    started = time.perf_counter()
+    report = preflight(console, spec.name)
+    took = time.perf_counter() - started
+    print(f"a preflight of one host took {took:.2f} s")
+    assert not report["blocked"], report
+    names = {check["name"] for check in report["checks"]}
+    assert {"ports", "owners", "clocks", "storage", "peer", "devices", "cpu", "memory"} <= names
+    ports = check_of(report, "ports")
+    assert ports["level"] == "ok" and "49152" in ports["message"] and "49215" in ports["message"]
+
+    def probes() -> str:
+        return netns_lab.host("kvm-1").run(["sh", "-c", "ls -A /mnt/kvm | grep probe || true"]).stdout
+
+    eventually(lambda: probes() == "", timeout_s=10, what="the probe files to be gone")
+
+
+def test_a_port_that_the_destination_drops_is_found_from_the_source(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest()
+    rule = ["nft", "add", "rule", "inet", "closed", "input", "tcp", "dport", "49152-49215", "drop"]
+    host = netns_lab.host("kvm-2")
+    host.run(["nft", "add", "table", "inet", "closed"])
+    try:
+        host.run(["nft", "add", "chain", "inet", "closed", "input", "{ type filter hook input priority 0; }"])
+        host.run(rule)
+        report = preflight(console, spec.name)
+    finally:
+        host.run(["nft", "delete", "table", "inet", "closed"])
+    ports = check_of(report, "ports")
+    assert report["blocked"] and ports["level"] == "blocker"
+    assert "kvm-1" in ports["message"] and "dropped" in ports["message"] and "49152" in ports["fix"]
+
+
+def test_without_certificates_tls_is_refused_on_both_hosts(console: Console, netns_guest: GuestFactory) -> None:
+    report = preflight(console, netns_guest().name, tls=True)
+    missing = [check for check in report["checks"] if check["name"] == "tls"]
+    assert [check["level"] for check in missing] == ["blocker", "blocker"]
+    assert "kvm-1 lacks ca-cert.pem, client-cert.pem" in missing[0]["message"]
+    assert "kvm-2 lacks ca-cert.pem, server-cert.pem" in missing[1]["message"]
+
+
+def test_snapshots_forbid_it(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
+    spec = netns_guest()
+    netns_lab.host("kvm-1").virsh("snapshot-create-as", spec.name, "before", "--disk-only", "--no-metadata")
+    netns_lab.host("kvm-1").virsh("snapshot-create-as", spec.name, "after", "--disk-only")
+    report = preflight(console, spec.name)
+    assert check_of(report, "snapshots")["level"] == "blocker"
+
+
+def test_the_estimate_of_a_busy_guest_beside_the_fact(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest(memory_mib=256, dirty_mib=40)
+    first = preflight(console, spec.name)["estimate"]
+    assert first["dirty_bytes_per_s"] > 0 and 0 < first["memory_used_bytes"] <= 256 * 2**20
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
+    console.reaches(number, "completed")
+    before = preflight(console, spec.name, destination="kvm-1")["estimate"]
+    back = console.migrate(spec.name, "kvm-1", address=spec.address, unsafe=True)
+    console.reaches(back, "completed")
+    again = preflight(console, spec.name)["estimate"]
+    third = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
+    done = console.reaches(third, "completed")
+    print(f"estimates {before} and {again}; fact {done['total_ms']} ms, downtime {done['downtime_ms']} ms")
+    assert again["total_s"] is not None and again["verdict"] in ("converges", "needs_help")
+    assert done["estimate"]["total_s"] is not None

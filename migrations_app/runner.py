@@ -217,7 +217,9 @@ class Drive:
         if Migration.objects.filter(pk=self.m.pk, cancel_requested__isnull=False).exists():
             record.advance(self.m, State.CANCELLED)
             return
-        text = "libvirt ended the migration without a message." if error is None else str(error)
+        text = str(error) if error else "libvirt ended the migration without a message."
+        if error is None and self.options.direct and self.m.attempt > 1:
+            text = "The console that drove this migration ended, so libvirt cancelled it."
         known = error or MigrationFailed(text)
         hint = f"{self.m.vm_name} runs on at {self.m.source_name}. {known.hint}"
         record.fail(self.m, HostError(text, hint=hint, raw=known.raw))

@@ -1,0 +1,68 @@
+"""Ways of the guest's memory other than the usual one, on real hosts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.console import Console, eventually, new_console
+from tests.lab.fixtures import GuestFactory
+from tests.lab.lab import Lab
+from tests.real.guests import assert_guest, state_on
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    console = new_console(Path(tmp_path_factory.mktemp("console")))
+    console.add_lab(netns_lab)
+    yield console
+    console.kill()
+    print(console.log.read_text()[-6000:])
+
+
+def test_the_console_drives_a_migration_by_itself(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest()
+    before = netns_lab.guests.wait_for_beats(spec.name)
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, direct=True)
+    done = console.reaches(number, "completed")
+    assert "--p2p" not in done["command"]
+    assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
+
+
+def test_a_direct_migration_ends_with_its_console_and_the_guest_stays(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest()
+    before = netns_lab.guests.wait_for_beats(spec.name)
+    for host in ("kvm-1", "kvm-2"):
+        netns_lab.host(host).shape(80)
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, direct=True)
+    eventually(
+        lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
+        timeout_s=30,
+        what="the copy to begin",
+    )
+    console.kill()
+    console.start()
+    failed = console.reaches(number, "failed", timeout_s=60)
+    assert "console" in failed["error"] and "kvm-1" in failed["hint"]
+    eventually(lambda: state_on(netns_lab, "kvm-2", spec.name) == "", timeout_s=60, what="kvm-2 to drop its half")
+    assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
+
+
+def test_through_the_tunnel_and_by_a_port_of_ones_own(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest()
+    before = netns_lab.guests.wait_for_beats(spec.name)
+    there = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, tunnelled=True)
+    console.reaches(there, "completed")
+    back = console.migrate(spec.name, "kvm-1", address=spec.address, unsafe=True, port=49199)
+    done = console.reaches(back, "completed")
+    assert "tcp://" in done["command"] and ":49199" in done["command"]
+    assert "49199" in next(check["message"] for check in done["preflight"] if check["name"] == "ports")
+    assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)

@@ -7,239 +7,485 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('hosts', '0002_roles'),
-        ('migrations_app', '0001_initial'),
+        ("hosts", "0002_roles"),
+        ("migrations_app", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='migration',
-            name='conformance',
-            field=models.JSONField(default=list, help_text='What differs from before; conformance.Difference.'),
+            model_name="migration",
+            name="conformance",
+            field=models.JSONField(default=list, help_text="What differs from before; conformance.Difference."),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='continuity',
+            model_name="migration",
+            name="continuity",
             field=models.JSONField(default=dict, help_text="Other probes than the console's ping; continuity.py."),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='estimate',
-            field=models.JSONField(default=dict, help_text='What was expected when it started; estimate.Estimate.'),
+            model_name="migration",
+            name="estimate",
+            field=models.JSONField(default=dict, help_text="What was expected when it started; estimate.Estimate."),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='explanation',
-            field=models.JSONField(default=dict, help_text='Cause, fix and log lines of a failure; explain.py.'),
+            model_name="migration",
+            name="explanation",
+            field=models.JSONField(default=dict, help_text="Cause, fix and log lines of a failure; explain.py."),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='kind',
-            field=models.CharField(choices=[('live', 'running guest'), ('offline', 'definition of a guest that is off')], default='live', max_length=8),
+            model_name="migration",
+            name="kind",
+            field=models.CharField(
+                choices=[("live", "running guest"), ("offline", "definition of a guest that is off")],
+                default="live",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='origin',
-            field=models.CharField(choices=[('console', 'this console'), ('external', 'somebody else, by virsh or another tool')], default='console', max_length=8),
+            model_name="migration",
+            name="origin",
+            field=models.CharField(
+                choices=[("console", "this console"), ("external", "somebody else, by virsh or another tool")],
+                default="console",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='position',
+            model_name="migration",
+            name="position",
             field=models.IntegerField(default=0, help_text="Lower goes first among one person's of one priority."),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='priority',
-            field=models.SmallIntegerField(default=0, help_text='Higher goes first; the queue is fair among equals.'),
+            model_name="migration",
+            name="priority",
+            field=models.SmallIntegerField(default=0, help_text="Higher goes first; the queue is fair among equals."),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='probe_port',
-            field=models.PositiveIntegerField(blank=True, help_text='A TCP port of the guest to probe.', null=True),
+            model_name="migration",
+            name="probe_port",
+            field=models.PositiveIntegerField(blank=True, help_text="A TCP port of the guest to probe.", null=True),
         ),
         migrations.AddField(
-            model_name='migration',
-            name='waits_for',
-            field=models.CharField(blank=True, help_text='What a queued migration waits for, in words.', max_length=300),
+            model_name="migration",
+            name="waits_for",
+            field=models.CharField(
+                blank=True, help_text="What a queued migration waits for, in words.", max_length=300
+            ),
         ),
         migrations.AddField(
-            model_name='migrationsample',
-            name='disk_remaining_bytes',
-            field=models.PositiveBigIntegerField(default=0, help_text='Of disks that are copied along.'),
+            model_name="migrationsample",
+            name="disk_remaining_bytes",
+            field=models.PositiveBigIntegerField(default=0, help_text="Of disks that are copied along."),
         ),
         migrations.AddField(
-            model_name='migrationsample',
-            name='throttle_percent',
-            field=models.PositiveSmallIntegerField(default=0, help_text='How far auto-converge slows the guest.'),
+            model_name="migrationsample",
+            name="throttle_percent",
+            field=models.PositiveSmallIntegerField(default=0, help_text="How far auto-converge slows the guest."),
         ),
         migrations.CreateModel(
-            name='DirtyRateSample',
+            name="DirtyRateSample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('vm_uuid', models.UUIDField()),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('mib_per_s', models.PositiveIntegerField()),
-                ('seconds', models.PositiveSmallIntegerField(help_text='For how long it was measured.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("vm_uuid", models.UUIDField()),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("mib_per_s", models.PositiveIntegerField()),
+                ("seconds", models.PositiveSmallIntegerField(help_text="For how long it was measured.")),
             ],
             options={
-                'ordering': ['-at'],
-                'indexes': [models.Index(fields=['vm_uuid', '-at'], name='dirty_rates_of_a_vm')],
+                "ordering": ["-at"],
+                "indexes": [models.Index(fields=["vm_uuid", "-at"], name="dirty_rates_of_a_vm")],
             },
         ),
         migrations.CreateModel(
-            name='Evacuation',
+            name="Evacuation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('purpose', models.CharField(choices=[('evacuate', 'empty a host'), ('bulk', 'move selected VMs'), ('home', 'bring guests home')], max_length=10)),
-                ('host_name', models.CharField(blank=True, help_text='The host to empty, or to bring guests home to.', max_length=63)),
-                ('state', models.CharField(choices=[('planned', 'planned'), ('running', 'running'), ('stopping', 'stopping after the current ones'), ('stopped', 'stopped'), ('completed', 'completed'), ('discarded', 'discarded')], default='planned', max_length=10)),
-                ('options', models.JSONField(default=dict, help_text='plan.Options for each of its migrations.')),
-                ('destinations', models.JSONField(default=list, help_text='Names of the hosts to plan with; empty: all.')),
-                ('parallel', models.PositiveSmallIntegerField(default=2, help_text='At most so many of its moves at once.')),
-                ('canary', models.BooleanField(default=False, help_text='Move one guest first, and go on only if that went well.')),
-                ('stop_after_failures', models.PositiveSmallIntegerField(default=1, help_text='0: never stop by itself.')),
-                ('maintenance', models.BooleanField(default=False, help_text='Set the host into maintenance when it starts.')),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('why_stopped', models.CharField(blank=True, max_length=300)),
-                ('username', models.CharField(max_length=150)),
-                ('created', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('started', models.DateTimeField(blank=True, null=True)),
-                ('finished', models.DateTimeField(blank=True, null=True)),
-                ('audit', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.auditevent')),
-                ('home_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='homecomings', to='migrations_app.evacuation')),
-                ('host', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='evacuations', to='hosts.host')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("evacuate", "empty a host"),
+                            ("bulk", "move selected VMs"),
+                            ("home", "bring guests home"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "host_name",
+                    models.CharField(
+                        blank=True, help_text="The host to empty, or to bring guests home to.", max_length=63
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "planned"),
+                            ("running", "running"),
+                            ("stopping", "stopping after the current ones"),
+                            ("stopped", "stopped"),
+                            ("completed", "completed"),
+                            ("discarded", "discarded"),
+                        ],
+                        default="planned",
+                        max_length=10,
+                    ),
+                ),
+                ("options", models.JSONField(default=dict, help_text="plan.Options for each of its migrations.")),
+                (
+                    "destinations",
+                    models.JSONField(default=list, help_text="Names of the hosts to plan with; empty: all."),
+                ),
+                (
+                    "parallel",
+                    models.PositiveSmallIntegerField(default=2, help_text="At most so many of its moves at once."),
+                ),
+                (
+                    "canary",
+                    models.BooleanField(
+                        default=False, help_text="Move one guest first, and go on only if that went well."
+                    ),
+                ),
+                (
+                    "stop_after_failures",
+                    models.PositiveSmallIntegerField(default=1, help_text="0: never stop by itself."),
+                ),
+                (
+                    "maintenance",
+                    models.BooleanField(default=False, help_text="Set the host into maintenance when it starts."),
+                ),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("why_stopped", models.CharField(blank=True, max_length=300)),
+                ("username", models.CharField(max_length=150)),
+                ("created", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ("started", models.DateTimeField(blank=True, null=True)),
+                ("finished", models.DateTimeField(blank=True, null=True)),
+                (
+                    "audit",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="hosts.auditevent"
+                    ),
+                ),
+                (
+                    "home_of",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="homecomings",
+                        to="migrations_app.evacuation",
+                    ),
+                ),
+                (
+                    "host",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="evacuations",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created', '-pk'],
+                "ordering": ["-created", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='PlacementRule',
+            name="PlacementRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('kind', models.CharField(choices=[('apart', 'keep apart'), ('together', 'keep together')], max_length=8)),
-                ('vms', models.ManyToManyField(related_name='placement_rules', to='hosts.virtualmachine')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True)),
+                (
+                    "kind",
+                    models.CharField(choices=[("apart", "keep apart"), ("together", "keep together")], max_length=8),
+                ),
+                ("vms", models.ManyToManyField(related_name="placement_rules", to="hosts.virtualmachine")),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='QueueLimits',
+            name="QueueLimits",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('per_source', models.PositiveSmallIntegerField(default=2)),
-                ('per_destination', models.PositiveSmallIntegerField(default=2)),
-                ('per_link', models.PositiveSmallIntegerField(default=2, help_text='From one host to one other.')),
-                ('overall', models.PositiveSmallIntegerField(default=20)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("per_source", models.PositiveSmallIntegerField(default=2)),
+                ("per_destination", models.PositiveSmallIntegerField(default=2)),
+                ("per_link", models.PositiveSmallIntegerField(default=2, help_text="From one host to one other.")),
+                ("overall", models.PositiveSmallIntegerField(default=20)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('pk', 1)), name='one_row_of_queue_limits')],
+                "constraints": [models.CheckConstraint(condition=models.Q(("pk", 1)), name="one_row_of_queue_limits")],
             },
         ),
         migrations.CreateModel(
-            name='Schedule',
+            name="Schedule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('what', models.CharField(choices=[('migrate', 'migrate a VM'), ('evacuate', 'evacuate a host')], max_length=10)),
-                ('options', models.JSONField(default=dict, help_text='plan.Options.')),
-                ('at', models.DateTimeField(blank=True, help_text='Once, at this time.', null=True)),
-                ('cron', models.CharField(blank=True, help_text='Repeatedly: a cron expression.', max_length=100)),
-                ('zone', models.CharField(default='UTC', help_text='The time zone that the cron expression is in.', max_length=64)),
-                ('window_minutes', models.PositiveIntegerField(default=60, help_text='Later than this it is missed, not started.')),
-                ('enabled', models.BooleanField(default=True)),
-                ('next_due', models.DateTimeField(blank=True, db_index=True, null=True)),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('username', models.CharField(max_length=150)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('destination', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='hosts.host')),
-                ('host', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='schedules', to='hosts.host')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('vm', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='schedules', to='hosts.virtualmachine')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True)),
+                (
+                    "what",
+                    models.CharField(
+                        choices=[("migrate", "migrate a VM"), ("evacuate", "evacuate a host")], max_length=10
+                    ),
+                ),
+                ("options", models.JSONField(default=dict, help_text="plan.Options.")),
+                ("at", models.DateTimeField(blank=True, help_text="Once, at this time.", null=True)),
+                ("cron", models.CharField(blank=True, help_text="Repeatedly: a cron expression.", max_length=100)),
+                (
+                    "zone",
+                    models.CharField(
+                        default="UTC", help_text="The time zone that the cron expression is in.", max_length=64
+                    ),
+                ),
+                (
+                    "window_minutes",
+                    models.PositiveIntegerField(default=60, help_text="Later than this it is missed, not started."),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                ("next_due", models.DateTimeField(blank=True, db_index=True, null=True)),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("username", models.CharField(max_length=150)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "host",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="schedules",
+                        to="hosts.host",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "vm",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="schedules",
+                        to="hosts.virtualmachine",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Evacuability',
+            name="Evacuability",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('possible', models.BooleanField()),
-                ('movable', models.PositiveIntegerField(default=0)),
-                ('stuck', models.PositiveIntegerField(default=0)),
-                ('reasons', models.JSONField(default=list, help_text='[{vm, why}] of what could not move.')),
-                ('host', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='evacuability', to='hosts.host')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("possible", models.BooleanField()),
+                ("movable", models.PositiveIntegerField(default=0)),
+                ("stuck", models.PositiveIntegerField(default=0)),
+                ("reasons", models.JSONField(default=list, help_text="[{vm, why}] of what could not move.")),
+                (
+                    "host",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="evacuability", to="hosts.host"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at'],
-                'indexes': [models.Index(fields=['host', '-at'], name='evacuability_of_a_host')],
+                "ordering": ["-at"],
+                "indexes": [models.Index(fields=["host", "-at"], name="evacuability_of_a_host")],
             },
         ),
         migrations.CreateModel(
-            name='Move',
+            name="Move",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('vm_uuid', models.UUIDField()),
-                ('vm_name', models.CharField(max_length=255)),
-                ('kind', models.CharField(choices=[('live', 'running guest'), ('offline', 'definition of a guest that is off')], default='live', max_length=8)),
-                ('memory_mib', models.PositiveBigIntegerField(default=0)),
-                ('vcpus', models.PositiveIntegerField(default=0)),
-                ('source_name', models.CharField(max_length=63)),
-                ('destination_name', models.CharField(blank=True, max_length=63)),
-                ('state', models.CharField(choices=[('planned', 'planned'), ('blocked', "can't move"), ('running', 'running'), ('done', 'done'), ('failed', 'failed'), ('skipped', 'skipped')], default='planned', max_length=8)),
-                ('why', models.TextField(blank=True, help_text="Why there, why it can't move, or why it failed.")),
-                ('chosen', models.BooleanField(default=False, help_text='A person chose this destination.')),
-                ('destination', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.host')),
-                ('evacuation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='moves', to='migrations_app.evacuation')),
-                ('migration', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='move', to='migrations_app.migration')),
-                ('source', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='hosts.host')),
-                ('vm', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='moves', to='hosts.virtualmachine')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField()),
+                ("vm_uuid", models.UUIDField()),
+                ("vm_name", models.CharField(max_length=255)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("live", "running guest"), ("offline", "definition of a guest that is off")],
+                        default="live",
+                        max_length=8,
+                    ),
+                ),
+                ("memory_mib", models.PositiveBigIntegerField(default=0)),
+                ("vcpus", models.PositiveIntegerField(default=0)),
+                ("source_name", models.CharField(max_length=63)),
+                ("destination_name", models.CharField(blank=True, max_length=63)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "planned"),
+                            ("blocked", "can't move"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                        ],
+                        default="planned",
+                        max_length=8,
+                    ),
+                ),
+                ("why", models.TextField(blank=True, help_text="Why there, why it can't move, or why it failed.")),
+                ("chosen", models.BooleanField(default=False, help_text="A person chose this destination.")),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="hosts.host"
+                    ),
+                ),
+                (
+                    "evacuation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="moves",
+                        to="migrations_app.evacuation",
+                    ),
+                ),
+                (
+                    "migration",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="move",
+                        to="migrations_app.migration",
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="hosts.host"
+                    ),
+                ),
+                (
+                    "vm",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="moves",
+                        to="hosts.virtualmachine",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position'],
-                'constraints': [models.UniqueConstraint(fields=('evacuation', 'vm_uuid'), name='a_vm_once_per_plan')],
+                "ordering": ["position"],
+                "constraints": [models.UniqueConstraint(fields=("evacuation", "vm_uuid"), name="a_vm_once_per_plan")],
             },
         ),
         migrations.CreateModel(
-            name='ScheduleRun',
+            name="ScheduleRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('due', models.DateTimeField()),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('outcome', models.CharField(choices=[('started', 'started'), ('missed', 'missed'), ('refused', 'refused')], max_length=8)),
-                ('note', models.CharField(blank=True, max_length=600)),
-                ('seen', models.BooleanField(default=False, help_text='A person has seen that it was missed or refused.')),
-                ('evacuation', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='migrations_app.evacuation')),
-                ('migration', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='migrations_app.migration')),
-                ('schedule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='migrations_app.schedule')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("due", models.DateTimeField()),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("started", "started"), ("missed", "missed"), ("refused", "refused")], max_length=8
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=600)),
+                (
+                    "seen",
+                    models.BooleanField(default=False, help_text="A person has seen that it was missed or refused."),
+                ),
+                (
+                    "evacuation",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="migrations_app.evacuation",
+                    ),
+                ),
+                (
+                    "migration",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="migrations_app.migration",
+                    ),
+                ),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="runs", to="migrations_app.schedule"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-due'],
-                'constraints': [models.UniqueConstraint(fields=('schedule', 'due'), name='a_due_time_once_per_schedule')],
+                "ordering": ["-due"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("schedule", "due"), name="a_due_time_once_per_schedule")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TimelineEntry',
+            name="TimelineEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('kind', models.CharField(choices=[('decision', 'decision of the autopilot'), ('act', 'asked for by a person'), ('event', 'event'), ('warning', 'warning')], max_length=10)),
-                ('text', models.CharField(help_text='What, in a few words.', max_length=300)),
-                ('reason', models.CharField(blank=True, help_text='Why, with the figures that led to it.', max_length=600)),
-                ('migration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='timeline', to='migrations_app.migration')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("decision", "decision of the autopilot"),
+                            ("act", "asked for by a person"),
+                            ("event", "event"),
+                            ("warning", "warning"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("text", models.CharField(help_text="What, in a few words.", max_length=300)),
+                (
+                    "reason",
+                    models.CharField(blank=True, help_text="Why, with the figures that led to it.", max_length=600),
+                ),
+                (
+                    "migration",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="timeline",
+                        to="migrations_app.migration",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at', 'pk'],
-                'indexes': [models.Index(fields=['migration', 'at'], name='timeline_of_a_migration')],
+                "ordering": ["at", "pk"],
+                "indexes": [models.Index(fields=["migration", "at"], name="timeline_of_a_migration")],
             },
         ),
     ]

@@ -22,9 +22,7 @@ def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     print(console.log.read_text()[-6000:])
 
 
-def test_the_console_drives_a_migration_by_itself(
-    console: Console, netns_lab: Lab, netns_guest: GuestFactory
-) -> None:
+def test_the_console_drives_a_migration_by_itself(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
     spec = netns_guest()
     before = netns_lab.guests.wait_for_beats(spec.name)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, direct=True)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -25,11 +26,17 @@ from migrations_app.serializers import (
     MigrationInput,
     MigrationSerializer,
     PreflightInput,
+    PreflightOfAllSerializer,
     PreflightSerializer,
     ResolveInput,
     TuneInput,
 )
 
+PREFLIGHT_ANSWER = PolymorphicProxySerializer(
+    component_name="PreflightAnswer",
+    serializers=[PreflightSerializer, PreflightOfAllSerializer],
+    resource_type_field_name=None,
+)
 ACTS: dict[str, Callable[..., None]] = {
     "cancel": actions.cancel,
     "postcopy": actions.start_postcopy,
@@ -63,10 +70,16 @@ class MigrationPreflight(APIView):
 
     permission_classes = (IsAuthenticated,)
 
-    @extend_schema(request=PreflightInput, responses=PreflightSerializer)
+    @extend_schema(request=PreflightInput, responses=PREFLIGHT_ANSWER)
     def post(self, request: Request) -> Response:
-        given = read(MigrationInput, request)
-        return Response(PreflightSerializer(preflight.run(**subject(request, given))).data)
+        if "destination" in request.data:
+            given = read(MigrationInput, request)
+            return Response(PreflightSerializer(preflight.run(**subject(request, given))).data)
+        given = read(PreflightInput, request)
+        vm = vm_of(request, given["vm"])
+        hosts, options = rights.destinations_for(request.user, vm), Options.from_dict(given.get("options", {}))
+        reports = preflight.run_all(vm=vm, destinations=hosts, options=options)
+        return Response(PreflightOfAllSerializer({"destinations": reports}).data)
 
 
 class MigrationDetail(APIView):
@@ -123,16 +136,21 @@ def read(serializer: type[serializers.Serializer[Any]], request: Request) -> dic
 
 def subject(request: Request, given: dict[str, Any]) -> dict[str, Any]:
     """What to migrate, where to and how, taken out of `given`; 403 unless the caller may operate both hosts."""
-    uuid, name = given.pop("vm"), given.pop("destination")
-    vm = access.vms_for(request.user).select_related("host").filter(uuid=uuid).first()
-    if vm is None:
-        raise InvalidInput(f"There is no VM {uuid}, or you may not see it.", field="vm")
+    vm, name = vm_of(request, given.pop("vm")), given.pop("destination")
     destination = access.hosts_for(request.user).filter(name=name).first()
     if destination is None:
         raise InvalidInput(f"There is no host {name!r}, or you may not see it.", field="destination")
-    rights.require_operate(request.user, vm.host)
     rights.require_operate(request.user, destination)
     return _typed(vm, destination, given.pop("options", {}))
+
+
+def vm_of(request: Request, uuid: UUID) -> VirtualMachine:
+    """The VM to migrate; 403 unless the caller may operate the host that it is on."""
+    vm = access.vms_for(request.user).select_related("host").filter(uuid=uuid).first()
+    if vm is None:
+        raise InvalidInput(f"There is no VM {uuid}, or you may not see it.", field="vm")
+    rights.require_operate(request.user, vm.host)
+    return vm
 
 
 def _typed(vm: VirtualMachine, destination: Host, options: dict[str, Any]) -> dict[str, Any]:

@@ -40,11 +40,12 @@ class OptionsField(serializers.DictField):
 
 class PreflightInput(serializers.Serializer[Any]):
     vm = F.UUIDField(help_text="The guest's UUID.")
-    destination = F.CharField(help_text="The name of the host to go to.")
+    destination = F.CharField(required=False, help_text="The name of the host to go to; without it, all are checked.")
     options = OptionsField(required=False)
 
 
 class MigrationInput(PreflightInput):
+    destination = F.CharField(help_text="The name of the host to go to.")
     reason = F.CharField(required=False, allow_blank=True, max_length=300, help_text="Why, or a ticket.")
     ping_address = F.IPAddressField(required=False, allow_null=True, help_text="Else the VM's own address.")
 
@@ -91,6 +92,22 @@ class EstimateSerializer(serializers.Serializer[Any]):
     dirty_age_s = F.IntegerField(allow_null=True, help_text="How old that measurement is.")
     rate_bytes_per_s = F.IntegerField(allow_null=True, help_text="How fast the last migrations copied.")
     rate_from = F.CharField(help_text="pair: between these hosts; source: from the same source.")
+
+
+class DestinationSerializer(serializers.Serializer[Any]):
+    """One destination of a preflight of all."""
+
+    name = F.CharField(source="destination.name")
+    blocked = F.BooleanField()
+    checks = CheckSerializer(many=True)
+    estimate = EstimateSerializer()
+    command = F.CharField(help_text="The equivalent virsh command.")
+
+
+class PreflightOfAllSerializer(serializers.Serializer[Any]):
+    """The answer where no destination was named."""
+
+    destinations = DestinationSerializer(many=True, help_text="The best first.")
 
 
 class PreflightSerializer(serializers.Serializer[Any]):

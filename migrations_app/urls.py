@@ -19,6 +19,7 @@ urlpatterns = [
     path("", history_or_create, name="create"),
     path("new/", views.new, name="new"),
     path("preflight/", views.check, name="preflight"),
+    path("destinations/", views.destinations, name="destinations"),
     path("running/", views.running, name="running"),
     path("export.csv", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),

@@ -3,6 +3,19 @@
 from migrations_app.views.acts import confirm, resolve, tune
 from migrations_app.views.detail import detail, live_xml
 from migrations_app.views.history import export, history, running
-from migrations_app.views.new import check, create, new
+from migrations_app.views.new import check, create, destinations, new
 
-__all__ = ["check", "confirm", "create", "detail", "export", "history", "live_xml", "new", "resolve", "running", "tune"]
+__all__ = [
+    "check",
+    "confirm",
+    "create",
+    "destinations",
+    "detail",
+    "export",
+    "history",
+    "live_xml",
+    "new",
+    "resolve",
+    "running",
+    "tune",
+]

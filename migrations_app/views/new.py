@@ -1,10 +1,8 @@
 """A new migration: where to, how, what speaks against it, and the start."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
@@ -12,32 +10,24 @@ from django.views.decorators.http import require_POST, require_safe
 from hosts import access
 from hosts.errors import HostError, InvalidInput
 from hosts.http import HtmxHttpRequest, actor, is_fragment, see_other
-from hosts.models import Host, VirtualMachine
-from hosts.models.inventory import ACTIVE_STATES
+from hosts.models import VirtualMachine
 from migrations_app import actions, preflight, rights
 from migrations_app.forms import MigrationForm
 from migrations_app.models import Migration
 from migrations_app.states import ACTIVE
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A host as a destination; `why_not` says why it can't be one just now."""
-
-    host: Host
-    guests: int
-    why_not: str
-    chosen: bool
+from migrations_app.views.destinations import CHECKED_AT_ONCE, checked_choices, choices, why_not
 
 
 @require_safe
 def new(request: HtmxHttpRequest) -> HttpResponse:
-    """The form, with the destination of the query, or the only possible one, chosen."""
+    """The form with what the query says; without a destination there, the only possible one is chosen."""
     vm = vm_for(request, request.GET.get("vm", ""))
     hosts = rights.destinations_for(request.user, vm)
     possible = [host.name for host in hosts if not why_not(host)]
     wanted = request.GET.get("destination") or (possible[0] if len(possible) == 1 else "")
-    form = MigrationForm(destinations=hosts, initial={"destination": wanted, "ping_address": vm.address})
+    given = {name: request.GET[name] for name in MigrationForm.base_fields if name in request.GET}
+    initial = {"ping_address": vm.address, **given, "destination": wanted}
+    form = MigrationForm(destinations=hosts, initial=initial)
     return page(request, vm, form)
 
 
@@ -56,6 +46,19 @@ def check(request: HtmxHttpRequest) -> HttpResponse:
     if is_fragment(request):
         return render(request, "migrations_app/_preflight.html", {"form": form, **found})
     return page(request, vm, form, **found)
+
+
+@require_POST
+def destinations(request: HtmxHttpRequest) -> HttpResponse:
+    """The preflight of all destinations, best first. Changes nothing; a part for htmx, the whole page for a plain form."""
+    vm = vm_for(request, request.POST.get("vm", ""))
+    form = MigrationForm(request.POST, destinations=rights.destinations_for(request.user, vm))
+    form.is_valid()
+    form.errors.pop("destination", None)  # none may be chosen yet; here the options are what counts
+    found = checked_choices(vm, form, find=request.POST.get("find", ""))
+    if is_fragment(request):
+        return render(request, "migrations_app/_destinations.html", {"form": form, "choices": found, "ranked": True})
+    return page(request, vm, form, choices=found, ranked=True)
 
 
 @require_POST
@@ -88,28 +91,18 @@ def vm_for(request: HtmxHttpRequest, uuid: str) -> VirtualMachine:
     return vm
 
 
-def why_not(host: Host) -> str:
-    if host.maintenance:
-        return "in maintenance"
-    return "" if host.is_online else "not reachable now"
-
-
-def choices(form: MigrationForm) -> list[Choice]:
-    """The possible destinations, those with the most free memory first, then those that can't be chosen now."""
-    running = Count("vms", filter=Q(vms__state__in=ACTIVE_STATES))
-    names = list(form.destinations)
-    guests = dict(Host.objects.filter(name__in=names).annotate(running=running).values_list("pk", "running"))
-    chosen = form["destination"].value()
-    found = [
-        Choice(host, guests.get(host.pk, 0), why_not(host), chosen=host.name == chosen)
-        for host in form.destinations.values()
-    ]
-    return sorted(found, key=lambda choice: (bool(choice.why_not), -choice.host.memory_free_mib, choice.host.name))
-
-
 def page(
     request: HtmxHttpRequest, vm: VirtualMachine, form: MigrationForm, *, status: int = 200, **more: Any
 ) -> HttpResponse:
     under_way = Migration.objects.filter(vm_uuid=vm.uuid, state__in=ACTIVE).first()
-    context = {"vm": vm, "form": form, "choices": choices(form), "under_way": under_way, **more}
+    find = request.POST.get("find", "")
+    context = {
+        "vm": vm,
+        "form": form,
+        "choices": choices(form, find=find) if "choices" not in more else (),
+        "under_way": under_way,
+        "find": find,
+        "may_find": len(form.destinations) > CHECKED_AT_ONCE,
+        **more,
+    }
     return render(request, "migrations_app/new.html", context, status=status)

@@ -99,5 +99,7 @@ class World:
             "migrations-api:migration-resolve": {"choice": "look_again"},
             "migrations-api:migration": {"bandwidth_mib": 10},
             **dict.fromkeys(("migrations-api:migrations", "migrations-api:preflight"), migration),
-            **dict.fromkeys(("migrations:list", "migrations:create", "migrations:preflight"), migration),
+            **dict.fromkeys(
+                ("migrations:list", "migrations:create", "migrations:preflight", "migrations:destinations"), migration
+            ),
         }.get(route, {})

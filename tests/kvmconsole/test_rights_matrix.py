@@ -77,6 +77,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations:create": {"GET": USER, "POST": OPERATOR},
     "migrations:new": {"GET": OPERATOR},
     "migrations:preflight": DO,
+    "migrations:destinations": DO,
     "migrations:running": {"GET": USER},
     "migrations:export": {"GET": USER},
     "migrations:detail": {"GET": VIEWER},

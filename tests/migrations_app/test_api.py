@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from hosts.models import ApiToken, AuditEvent, HostGroup
+from hosts.models import ApiToken, AuditEvent, HostGroup, HostState
 from migrations_app.models import Migration
 from migrations_app.plan import Options
 from migrations_app.serializers import MigrationSerializer
@@ -155,6 +155,18 @@ def test_preflight_says_what_blocks_and_changes_nothing(operator: Caller) -> Non
     assert {"name", "title", "level", "message", "fix", "fix_act", "fix_arg"} == set(shown["checks"][0])
     assert shown["estimate"]["verdict"] == "unknown" and shown["estimate"]["total_s"] is None
     assert shown["command"].startswith("virsh -c")
+    assert not Migration.objects.exists()
+
+
+def test_a_preflight_without_a_destination_is_one_of_all_hosts(operator: Caller) -> None:
+    vm = build.vm(on=build.host("h1", uri="test:///does/not/exist"))
+    build.host("h2", uri="test:///does/not/exist")
+    build.host("h3", state=HostState.UNREACHABLE, error="no route to host")
+    shown = operator("POST", "/preflight", {"vm": str(vm.uuid), "options": {"unsafe": True}}).json()["destinations"]
+    assert {host["name"] for host in shown} == {"h2", "h3"}
+    assert all(host["blocked"] and host["checks"] and host["estimate"]["verdict"] for host in shown)
+    silent = next(host for host in shown if host["name"] == "h3")
+    assert any("no route to host" in check["message"] for check in silent["checks"])
     assert not Migration.objects.exists()
 
 

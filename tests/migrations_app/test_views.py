@@ -175,6 +175,34 @@ def test_the_preflight_of_hosts_that_do_not_answer_blocks_and_says_so(operator: 
     assert not Migration.objects.exists()
 
 
+def test_all_destinations_are_checked_at_once_and_say_why_not(operator: Client) -> None:
+    vm = build.vm(on=build.host("h1", uri="test:///does/not/exist"))
+    build.host("h2", uri="test:///does/not/exist")
+    given = {"vm": str(vm.uuid), "destination": "h2"}
+    part = operator.post(reverse("migrations:destinations"), given, headers={"hx-request": "true"}).content.decode()
+    assert "<html" not in part and "Why not h2" in part and 'value="h2" checked' in part
+    whole = operator.post(reverse("migrations:destinations"), {"vm": str(vm.uuid)}).content.decode()
+    assert "<html" in whole and "Why not h2" in whole and "field-error" not in whole
+
+
+def test_with_many_hosts_a_search_finds_one(operator: Client) -> None:
+    vm = build.vm(on=build.host("h1"))
+    for number in range(12):
+        build.host(f"node-{number:02}", state=HostState.UNREACHABLE)
+    page = operator.get(reverse("migrations:new"), {"vm": vm.uuid}).content.decode()
+    assert "Find a destination" in page
+    given = {"vm": str(vm.uuid), "find": "NODE-07"}
+    part = operator.post(reverse("migrations:destinations"), given, headers={"hx-request": "true"}).content.decode()
+    assert "node-07" in part and "node-08" not in part
+
+
+def test_what_the_query_says_of_options_stands_in_the_form(operator: Client) -> None:
+    vm = build.vm(on=build.host("h1"))
+    build.host("h2")
+    page = operator.get(reverse("migrations:new"), {"vm": vm.uuid, "unsafe": "on", "port": "49200"}).content.decode()
+    assert 'value="49200"' in page
+
+
 def test_cancel_asks_on_get_and_acts_on_post(operator: Client) -> None:
     migration = build.migration()
     page = operator.get(url("cancel", migration)).content.decode()

@@ -107,3 +107,20 @@ def test_the_estimate_of_a_busy_guest_beside_the_fact(
     print(f"estimates {before} and {again}; fact {done['total_ms']} ms, downtime {done['downtime_ms']} ms")
     assert again["total_s"] is not None and again["verdict"] in ("converges", "needs_help")
     assert done["estimate"]["total_s"] is not None
+
+
+def test_all_hosts_at_once_best_first_and_a_dead_one_costs_nothing(console: Console, netns_guest: GuestFactory) -> None:
+    spec = netns_guest()
+    # TEST-NET-2 beyond the lab: nothing answers there.
+    console.api("POST", "hosts", {"name": "away", "uri": "qemu+tcp://198.51.100.254/system"})
+    try:
+        preflight(console, spec.name, destination=None)
+        started = time.perf_counter()
+        hosts = preflight(console, spec.name, destination=None)["destinations"]
+        took = time.perf_counter() - started
+    finally:
+        console.api("DELETE", "hosts/away")
+    print(f"a preflight of two hosts took {took:.2f} s")
+    assert [host["name"] for host in hosts] == ["kvm-2", "away"]
+    assert not hosts[0]["blocked"] and check_of(hosts[0], "ports")["level"] == "ok"
+    assert hosts[1]["blocked"] and "away" in check_of(hosts[1], "destination_reachable")["message"]

@@ -20,6 +20,7 @@ urlpatterns = [
     path("new/", views.new, name="new"),
     path("preflight/", views.check, name="preflight"),
     path("destinations/", views.destinations, name="destinations"),
+    path("estimates/", views.estimates, name="estimates"),
     path("running/", views.running, name="running"),
     path("export.csv", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),

@@ -110,6 +110,13 @@ class Migration(models.Model):
             return None
         return round(((self.finished or timezone.now()) - self.created).total_seconds() * 1000)
 
+    @property
+    def took_ms(self) -> int | None:
+        """From when a worker took it up to the end, in milliseconds: what an estimate is about. None before the end."""
+        if self.started is None or self.finished is None:
+            return None
+        return round((self.finished - self.started).total_seconds() * 1000)
+
 
 class MigrationStep(models.Model):
     """One of the steps that the admin sees."""

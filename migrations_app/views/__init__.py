@@ -2,6 +2,7 @@
 
 from migrations_app.views.acts import confirm, resolve, tune
 from migrations_app.views.detail import detail, live_xml
+from migrations_app.views.estimates import estimates
 from migrations_app.views.history import export, history, running
 from migrations_app.views.new import check, create, destinations, new
 
@@ -11,6 +12,7 @@ __all__ = [
     "create",
     "destinations",
     "detail",
+    "estimates",
     "export",
     "history",
     "live_xml",

@@ -78,6 +78,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations:new": {"GET": OPERATOR},
     "migrations:preflight": DO,
     "migrations:destinations": DO,
+    "migrations:estimates": {"GET": USER},
     "migrations:running": {"GET": USER},
     "migrations:export": {"GET": USER},
     "migrations:detail": {"GET": VIEWER},

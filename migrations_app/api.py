@@ -20,9 +20,11 @@ from hosts.errors import InvalidInput
 from hosts.models import Host, VirtualMachine
 from migrations_app import actions, preflight, recovery, rights, snapshot
 from migrations_app.filters import MigrationFilter
+from migrations_app.fixes import FIXES, Case
 from migrations_app.models import Migration
 from migrations_app.plan import Options
 from migrations_app.serializers import (
+    FixInput,
     MigrationInput,
     MigrationSerializer,
     PreflightInput,
@@ -80,6 +82,23 @@ class MigrationPreflight(APIView):
         hosts, options = rights.destinations_for(request.user, vm), Options.from_dict(given.get("options", {}))
         reports = preflight.run_all(vm=vm, destinations=hosts, options=options)
         return Response(PreflightOfAllSerializer({"destinations": reports}).data)
+
+
+class MigrationFix(APIView):
+    """Puts right what a preflight found, where a check's `fix_act` names the act."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema(request=FixInput, responses=PreflightSerializer)
+    def post(self, request: Request) -> Response:
+        """Do it, then check again."""
+        given = read(FixInput, request)
+        fix, arg = FIXES[given.pop("act")], given.pop("arg")
+        wanted = subject(request, given)
+        case = Case(wanted["vm"], wanted["destination"], arg, actor_of(request))
+        rights.require(request.user, fix.permission, fix.host(case))
+        fix.run(case)
+        return Response(PreflightSerializer(preflight.run(**wanted)).data)
 
 
 class MigrationDetail(APIView):

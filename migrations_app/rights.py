@@ -35,6 +35,12 @@ def require_operate(user: access.AnyUser, host: Host | None) -> None:
         raise PermissionDenied(f"Your roles don't let you operate {host.name if host else 'all hosts'}.")
 
 
+def require(user: access.AnyUser, permission: str, host: Host) -> None:
+    """Raises PermissionDenied unless `user` holds `permission` on `host`."""
+    if not access.may(user, permission, host):
+        raise PermissionDenied(f"Your roles don't let you do that on {host.name}.")
+
+
 def destinations_for(user: access.AnyUser, vm: VirtualMachine) -> list[Host]:
     """The hosts that `user` may send `vm` to: those to operate, but for the one that it is on."""
     mine = access.hosts_for(user, access.OPERATE)

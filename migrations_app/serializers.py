@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from migrations_app import plan, states
+from migrations_app.fixes import FIXES
 from migrations_app.models import STATE_CHOICES, Kind, Migration, Origin, TimelineEntry
 from migrations_app.snapshot import snapshot
 
@@ -48,6 +49,12 @@ class MigrationInput(PreflightInput):
     destination = F.CharField(help_text="The name of the host to go to.")
     reason = F.CharField(required=False, allow_blank=True, max_length=300, help_text="Why, or a ticket.")
     ping_address = F.IPAddressField(required=False, allow_null=True, help_text="Else the VM's own address.")
+
+
+class FixInput(PreflightInput):
+    destination = F.CharField(help_text="The name of the host to go to.")
+    act = F.ChoiceField(choices=sorted(FIXES), help_text="A check's `fix_act`.")
+    arg = F.CharField(required=False, allow_blank=True, default="", help_text="The check's `fix_arg`.")
 
 
 class TuneInput(serializers.Serializer[Any]):

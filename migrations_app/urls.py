@@ -5,6 +5,7 @@ from django.urls import path
 
 from hosts.http import HtmxHttpRequest
 from migrations_app import views
+from migrations_app.fixes import FIXES
 from migrations_app.views.acts import ACTS
 
 
@@ -20,6 +21,7 @@ urlpatterns = [
     path("new/", views.new, name="new"),
     path("preflight/", views.check, name="preflight"),
     path("destinations/", views.destinations, name="destinations"),
+    *[path(f"fix/{act}/", views.fix, {"act": act}, name=f"fix-{act.replace('_', '-')}") for act in FIXES],
     path("estimates/", views.estimates, name="estimates"),
     path("running/", views.running, name="running"),
     path("export.csv", views.export, name="export"),

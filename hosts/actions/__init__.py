@@ -2,16 +2,30 @@
 
 from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
-from hosts.actions.vms import VM_ACTS, adopt, define, destroy, reboot, shutdown, start, undefine_stale
+from hosts.actions.vms import (
+    VM_ACTS,
+    adopt,
+    compatible_cpu,
+    define,
+    destroy,
+    eject,
+    reboot,
+    shutdown,
+    start,
+    undefine_stale,
+    use_compatible_cpu,
+)
 
 __all__ = [
     "VM_ACTS",
     "ConnectionTest",
     "add_host",
     "adopt",
+    "compatible_cpu",
     "define",
     "destroy",
     "edit_host",
+    "eject",
     "reboot",
     "refresh_host",
     "remove_host",
@@ -21,4 +35,5 @@ __all__ = [
     "test_connection",
     "trust_host_key",
     "undefine_stale",
+    "use_compatible_cpu",
 ]

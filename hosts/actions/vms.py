@@ -7,6 +7,8 @@ from django.core.cache import cache
 
 from hosts import audit, holds, inventory, reach
 from hosts.actions.elsewhere import ask_others, require_not_active
+from hosts.compatible_cpu import CompatibleCpu
+from hosts.domain_xml import Domain
 from hosts.errors import DomainNotFound, HostError, Refused
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
@@ -107,6 +109,35 @@ def adopt(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
         guest.unmark_stale(timeout_s=ACT_TIMEOUT_S)
         Placement.objects.filter(pk=placement.pk).update(stale=False)
         inventory.settle({vm.pk})
+
+
+def eject(*, vm: VirtualMachine, host: Host, target: str, actor: audit.Actor, reason: str = "") -> None:
+    """Take the medium out of the drive `target`. Refused where there is no such CD-ROM or floppy drive."""
+    with _act(f"eject {target}", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+        guest.eject(target, timeout_s=ACT_TIMEOUT_S)
+
+
+def compatible_cpu(*, vm: VirtualMachine, host: Host, other: Host) -> CompatibleCpu:
+    """The CPU for `vm` that both hosts can give. Changes nothing; raises HostError where a host can't say."""
+    with reach.libvirt(host) as connection:
+        domain = Domain.parse(connection.guest(str(vm.uuid)).xml(timeout_s=ACT_TIMEOUT_S))
+        where = {
+            "emulator": domain.emulator,
+            "arch": domain.arch,
+            "machine": domain.machine,
+            "domain_type": domain.domain_type,
+        }
+        with reach.libvirt(other) as there:
+            capabilities = [each.domain_capabilities(**where, timeout_s=ACT_TIMEOUT_S) for each in (connection, there)]
+        return CompatibleCpu(connection.baseline_cpu(capabilities, **where))
+
+
+def use_compatible_cpu(*, vm: VirtualMachine, host: Host, other: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Define `vm` with a CPU that both hosts can give; it takes effect at its next start."""
+    with _act("choose compatible CPU", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+        cpu = compatible_cpu(vm=vm, host=host, other=other)
+        xml = guest.xml(inactive=True, secure=True, timeout_s=ACT_TIMEOUT_S)
+        connection.define(cpu.put_into(xml), timeout_s=ACT_TIMEOUT_S)
 
 
 VM_ACTS: dict[str, Callable[..., None]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -236,6 +236,13 @@ class Connection:
         """
         where = {"emulator": emulator, "arch": arch, "machine": machine, "domain_type": domain_type}
         return self.call(lambda: host_info.compare_cpu(self._raw, cpu_xml, **where), timeout_s=timeout_s)
+
+    def baseline_cpu(
+        self, capabilities: Sequence[str], *, emulator: str, arch: str, machine: str, domain_type: str
+    ) -> str:
+        """The <cpu> that all hosts can give a guest, whose answers of `domain_capabilities` these are."""
+        where = {"emulator": emulator, "arch": arch, "machine": machine, "domain_type": domain_type}
+        return self.call(lambda: host_info.baseline_cpu(self._raw, capabilities, **where), timeout_s=INFO_TIMEOUT_S)
 
     def _note_close(self, _raw: libvirt.virConnect, reason: int, _opaque: object) -> None:
         name = _CLOSE_REASONS[reason] if 0 <= reason < len(_CLOSE_REASONS) else "unknown"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import libvirt
+from lxml import etree
 
+from hosts.errors import Unsupported
 from hosts.xml_reading import parse_xml, text
 
 CpuVerdict = Literal["identical", "superset", "incompatible", "unknown"]
@@ -72,6 +75,32 @@ def compare_cpu(
             raise
         return "incompatible", error.get_error_message()
     return (_CPU_VERDICTS[number] if 0 <= number < len(_CPU_VERDICTS) else "unknown"), ""
+
+
+def baseline_cpu(
+    raw: libvirt.virConnect,
+    capabilities: Sequence[str],
+    *,
+    emulator: str,
+    arch: str,
+    machine: str,
+    domain_type: str,
+) -> str:
+    """The <cpu> that every host can give, of whose domain capabilities these are. Raises Refused where one names none."""
+    cpus = [_host_model(parse_xml(xml)) for xml in capabilities]
+    flags = libvirt.VIR_CONNECT_BASELINE_CPU_MIGRATABLE
+    found: str = raw.baselineHypervisorCPU(emulator or None, arch or None, machine or None, domain_type, cpus, flags)
+    return found
+
+
+def _host_model(capabilities: etree._Element) -> str:
+    """What libvirt would give a guest with mode host-model, as the <cpu> that its calls take."""
+    mode = capabilities.find("cpu/mode[@name='host-model'][@supported='yes']")
+    if mode is None:
+        raise Unsupported("A host's libvirt does not say which CPU it could give a guest.")
+    cpu = etree.Element("cpu")
+    cpu.extend(list(mode))
+    return etree.tostring(cpu, encoding="unicode")
 
 
 def _hypervisor_version(raw: libvirt.virConnect) -> str:

@@ -106,8 +106,13 @@ def _cache(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
     unsafe = list(_unsafe_disks(facts, domain))
     if unsafe and not options.unsafe:
         message = f"libvirt will call this unsafe: {'; '.join(unsafe)}."
-        fix = "Set the disk's cache to none, or tick Unsafe where the storage is proven to be the same (see above)."
         proven = bool(facts.folders) and all(folder.same and not folder.copied for folder in facts.folders)
+        fix = "Set the disk's cache to none, or tick Unsafe: libvirt's own check is then skipped. "
+        fix += (
+            "The probe file has proven that both hosts see the same files."
+            if proven
+            else "That is right only where both hosts see the same data; else the disk is damaged."
+        )
         yield Check("cache", "Cache mode", "blocker", message, fix, "unsafe" if proven else "")
     elif unsafe:
         message = f"Unsafe was ticked; libvirt's own check is skipped: {'; '.join(unsafe)}."

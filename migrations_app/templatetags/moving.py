@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.template import Library
+from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
+from migrations_app.fixes import FIXES, LABELS, OPTION_FIXES
 from migrations_app.states import State
 
 register = Library()
@@ -19,6 +21,23 @@ PLACES: dict[str, str] = {
     State.NEEDS_ATTENTION: "unknown",
 }
 """Where the picture draws the guest; in every other state it is at the source."""
+
+
+@register.simple_tag
+def fix_of(check: Any) -> dict[str, str]:
+    """The button of a check that can be put right: what it says, where it posts to, and the field that it sends."""
+    act, arg = check.fix_act, check.fix_arg
+    if act in OPTION_FIXES:
+        return {
+            "label": LABELS[act],
+            "url": reverse("migrations:preflight"),
+            "name": OPTION_FIXES[act],
+            "value": "on",
+        }
+    if act in FIXES:
+        url = reverse(f"migrations:fix-{act.replace('_', '-')}")
+        return {"label": LABELS[act], "url": url, "name": "arg", "value": arg}
+    return {}
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from migrations_app.views.acts import confirm, resolve, tune
 from migrations_app.views.detail import detail, live_xml
 from migrations_app.views.estimates import estimates
+from migrations_app.views.fix import fix
 from migrations_app.views.history import export, history, running
 from migrations_app.views.new import check, create, destinations, new
 
@@ -14,6 +15,7 @@ __all__ = [
     "detail",
     "estimates",
     "export",
+    "fix",
     "history",
     "live_xml",
     "new",

@@ -97,6 +97,8 @@ class World:
         return {
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
             "migrations-api:migration-resolve": {"choice": "look_again"},
+            "migrations-api:fix": {**migration, "act": "eject", "arg": "sda"},
+            **{name: migration for name in PATTERNS if name.startswith("migrations:fix-")},
             "migrations-api:migration": {"bandwidth_mib": 10},
             **dict.fromkeys(("migrations-api:migrations", "migrations-api:preflight"), migration),
             **dict.fromkeys(

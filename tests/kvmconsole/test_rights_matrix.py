@@ -78,6 +78,10 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations:new": {"GET": OPERATOR},
     "migrations:preflight": DO,
     "migrations:destinations": DO,
+    "migrations:fix-eject": DO,
+    "migrations:fix-mount": DO,
+    "migrations:fix-compatible-cpu": DO,
+    "migrations:fix-end-maintenance": {"POST": ADMIN},
     "migrations:estimates": {"GET": USER},
     "migrations:running": {"GET": USER},
     "migrations:export": {"GET": USER},
@@ -108,6 +112,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts-api:audit": {"GET": USER},
     "migrations-api:migrations": {"GET": USER, "POST": OPERATOR},
     "migrations-api:preflight": DO,
+    "migrations-api:fix": DO,
     "migrations-api:migration": {"GET": VIEWER, "PATCH": OPERATOR},
     "migrations-api:migration-resolve": DO,
     "migrations-api:migration-cancel": DO,
@@ -123,7 +128,11 @@ def is_refused(answer: HttpResponse, route: str) -> bool:
     """Whether the answer is a refusal; also 422 where the API's body names a VM or host that one may not see."""
     if answer.status_code == 302:
         return "?next=" in answer["Location"]
-    if answer.status_code == 422 and route in ("migrations-api:migrations", "migrations-api:preflight"):
+    if answer.status_code == 422 and route in (
+        "migrations-api:migrations",
+        "migrations-api:preflight",
+        "migrations-api:fix",
+    ):
         return "you may not see it" in answer.json()["detail"]
     return answer.status_code in (401, 403, 404)
 

@@ -124,3 +124,30 @@ def test_all_hosts_at_once_best_first_and_a_dead_one_costs_nothing(console: Cons
     assert [host["name"] for host in hosts] == ["kvm-2", "away"]
     assert not hosts[0]["blocked"] and check_of(hosts[0], "ports")["level"] == "ok"
     assert hosts[1]["blocked"] and "away" in check_of(hosts[1], "destination_reachable")["message"]
+
+
+def test_a_local_medium_is_ejected_and_a_cpu_chosen_that_both_have(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec, host = netns_guest(), netns_lab.host("kvm-1")
+    host.run(["truncate", "-s", "1M", "/var/lib/libvirt/local.iso"])
+    medium = ["--type", "cdrom", "--mode", "readonly", "--targetbus", "ide", "--config"]
+    host.virsh("attach-disk", spec.name, "/var/lib/libvirt/local.iso", "hdc", *medium)
+    host.virsh("destroy", spec.name)
+    host.virsh("start", spec.name)
+    eventually(lambda: console.vm(spec.name)["state"] == "running", timeout_s=30, what="the guest to run again")
+    report = preflight(console, spec.name)
+    found = check_of(report, "files")
+    assert (found["level"], found["fix_act"], found["fix_arg"]) == ("blocker", "eject", "hdc")
+    body = {"vm": console.vm(spec.name)["uuid"], "destination": "kvm-2", "options": {"unsafe": True}}
+    after = console.api("POST", "migrations/fix", {**body, "act": "eject", "arg": "hdc"})
+    assert not after["blocked"], after
+    assert "local.iso" not in host.virsh("dumpxml", spec.name) + host.virsh("dumpxml", "--inactive", spec.name)
+    console.api("POST", "migrations/fix", {**body, "act": "eject", "arg": "vda"}, expect=409)
+    console.api("POST", "migrations/fix", {**body, "act": "compatible_cpu"})
+    definition = host.virsh("dumpxml", "--inactive", spec.name)
+    assert "<cpu mode='custom'" in definition and "<model fallback='forbid'>" in definition
+    acts = [row["action"] for row in console.api("GET", "audit")["items"]]
+    assert "eject hdc" in acts and "choose compatible CPU" in acts
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
+    console.reaches(number, "completed")

@@ -7,7 +7,7 @@ from statistics import median
 
 from migrations_app.estimate import error_percent
 
-WIDTH, HEIGHT, MARGIN = 640, 360, 44
+WIDTH, HEIGHT, MARGIN = 560, 360, 64
 """The picture's size in SVG units, and the room for the figures at its axes."""
 STEPS = (1, 2, 5)
 """Ticks within each power of ten."""

@@ -12,8 +12,8 @@ Verdict = Literal["converges", "needs_help", "will_not", "unknown"]
 MIB = 1024 * 1024
 QEMU_DOWNTIME_MS = 300
 """QEMU's downtime-limit where nobody sets one (qapi/migration.json)."""
-BASE_DOWNTIME_MS = 100
-"""What stopping and going on costs besides memory, where no migration between the hosts said better (docs/lab.md: 50 to 215)."""
+BASE_DOWNTIME_MS, LEAST_BASE_MS = 50, 10
+"""What stopping and going on costs besides the memory, where no migration between the hosts said better; and at the least."""
 OVERHEAD_S = 1.0
 """Checks, verifying, defining, where no migration between the hosts said better."""
 THROTTLE_FIRST, THROTTLE_STEP, THROTTLE_MOST = 0.20, 0.10, 0.99
@@ -26,17 +26,22 @@ MOST_ROUNDS = 60
 class Known:
     """What is known beforehand. Bytes and bytes per second; None where nobody measured it.
 
-    `rate_from`: "pair" (migrations between these two hosts), "source" (from the same source) or "".
+    `sent_share`: how much of the used memory was really sent the last times (empty pages are not). `rate_from`: "pair" (migrations between these two hosts), "source" (from the same source) or "".
     """
 
     memory_used_bytes: int
     memory_bytes: int
+    sent_share: float = 1.0
     dirty_bytes_per_s: int | None = None
     dirty_age_s: int | None = None
     rate_bytes_per_s: int | None = None
     rate_from: str = ""
     base_downtime_ms: int = BASE_DOWNTIME_MS
     overhead_s: float = OVERHEAD_S
+
+    @property
+    def first_round_bytes(self) -> float:
+        return self.memory_used_bytes * self.sent_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`converges`: by itself, with no help; None where the dirty rate is not known."""
+    """`converges`: by itself, with no help; None where the dirty rate is not known.
+
+    `memory_ms` is the memory's part of the downtime.
+    """
 
     total_s: float | None
     downtime_ms: int | None
@@ -60,6 +68,7 @@ class Estimate:
     verdict: Verdict
     because: str
     rounds: int | None = None
+    memory_ms: int | None = None
     memory_used_bytes: int | None = None
     dirty_bytes_per_s: int | None = None
     dirty_age_s: int | None = None
@@ -90,7 +99,7 @@ def estimate(known: Known, means: Means) -> Estimate:
         why = "Nothing was migrated from this host yet, so the rate of the copy is not known."
         return _answer(known, rate, None, None, None, "unknown", why)
     if known.dirty_bytes_per_s is None:
-        seconds = known.memory_used_bytes / rate
+        seconds = known.first_round_bytes / rate
         why = "How fast the guest writes to its memory was not measured; this is the time of one round."
         return _answer(known, rate, Copy(seconds, 1, 0, True), None, None, "unknown", why)
     return _judge(known, means, rate, known.dirty_bytes_per_s)
@@ -103,7 +112,7 @@ def _judge(known: Known, means: Means, rate: int, dirty: int) -> Estimate:
         told = f"After {natural.rounds} round{'s' if natural.rounds > 1 else ''} what remains fits into the allowed downtime: {figures}."
         return _answer(known, rate, natural, natural, True, "converges", told)
     if means.may_postcopy:
-        seconds = known.memory_used_bytes / rate
+        seconds = known.first_round_bytes / rate
         told = f"Post-copy will be needed: {figures}. The guest then waits for each page that is not there yet."
         return _answer(known, rate, Copy(2 * seconds, 1, 0, True), Copy(0, 1, 0, True), False, "needs_help", told)
     paused = copy(known, rate=rate, dirty=dirty, downtime_ms=max(means.max_pause_ms, means.max_downtime_ms))
@@ -130,7 +139,7 @@ def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle: boo
 
     `throttle`: QEMU slows the guest by a step after each round in which it wrote more than half of what was sent.
     """
-    seconds, remaining, slowed = 0.0, float(known.memory_used_bytes), 0.0
+    seconds, remaining, slowed = 0.0, known.first_round_bytes, 0.0
     enough = rate * downtime_ms / 1000
     for number in range(1, MOST_ROUNDS + 1):
         lasts = remaining / rate
@@ -156,9 +165,10 @@ def _answer(
     verdict: Verdict,
     because: str,
 ) -> Estimate:
-    downtime_ms = None
+    downtime_ms = memory_ms = None
     if rate and pause:
-        downtime_ms = round(pause.remaining_bytes * 1000 / rate) + known.base_downtime_ms
+        memory_ms = round(pause.remaining_bytes * 1000 / rate)
+        downtime_ms = memory_ms + known.base_downtime_ms
     elif rate and verdict == "unknown":
         downtime_ms = known.base_downtime_ms
     total_s = None
@@ -171,6 +181,7 @@ def _answer(
         verdict=verdict,
         because=because,
         rounds=total.rounds if total else None,
+        memory_ms=memory_ms,
         memory_used_bytes=known.memory_used_bytes,
         dirty_bytes_per_s=known.dirty_bytes_per_s,
         dirty_age_s=known.dirty_age_s,

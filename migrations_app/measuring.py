@@ -1,5 +1,6 @@
 """What is measured for estimates: how fast a guest writes to its memory, and how fast the hosts copied before."""
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,9 +15,10 @@ from hosts.errors import HostError
 from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, VirtualMachine
 from migrations_app import states
-from migrations_app.estimate import BASE_DOWNTIME_MS, OVERHEAD_S, Known
+from migrations_app.estimate import BASE_DOWNTIME_MS, LEAST_BASE_MS, OVERHEAD_S, Known
 from migrations_app.models import DirtyRateSample, Migration
 
+log = logging.getLogger(__name__)
 MEASURE_S = 1
 """QEMU's shortest time of a dirty rate measurement (qapi/migration.json, calc-dirty-rate)."""
 COLLECT_S = 2.5
@@ -42,11 +44,14 @@ class Measurement:
 
     def begin(self, connection: Connection) -> None:
         """Called with the source's connection once it is known that no job is under way."""
-        guest = connection.guest(str(self.vm.uuid))
-        self.under_way = guest.is_measuring()
-        if self.may_begin and not self.under_way:
-            guest.start_dirty_rate(MEASURE_S)
-            self.begun = True
+        try:
+            guest = connection.guest(str(self.vm.uuid))
+            self.under_way = guest.is_measuring()
+            if self.may_begin and not self.under_way:
+                guest.start_dirty_rate(MEASURE_S)
+                self.begun = True
+        except HostError as error:
+            log.info("the dirty rate of %s can't be measured: %s", self.vm.name, error)
 
     def collect(self, source: Host) -> None:
         """Wait until it is over, also where another process began it, and keep what it says."""
@@ -86,16 +91,17 @@ def known(vm: VirtualMachine, source: Host, destination: Host, *, memory_used_mi
     if rate is None:
         rate, rate_from = _rate(_past(source=source)), "source"
     done = [migration for migration in between if migration.state == states.State.COMPLETED]
-    downtimes = [m.downtime_ms for m in done if m.downtime_ms is not None]
+    bases = [m.downtime_ms - m.estimate["memory_ms"] for m in done if m.downtime_ms and m.estimate.get("memory_ms")]
     overheads = [found for m in done if (found := _overhead_s(m)) is not None]
     return Known(
         memory_used_bytes=min(memory_used_mib or vm.memory_mib, vm.memory_mib) * mib,
         memory_bytes=vm.memory_mib * mib,
+        sent_share=_sent_share(vm),
         dirty_bytes_per_s=sample.mib_per_s * mib if sample else None,
         dirty_age_s=round((timezone.now() - sample.at).total_seconds()) if sample else None,
         rate_bytes_per_s=rate,
         rate_from=rate_from if rate else "",
-        base_downtime_ms=min(downtimes, default=BASE_DOWNTIME_MS),
+        base_downtime_ms=max(LEAST_BASE_MS, round(median(bases))) if bases else BASE_DOWNTIME_MS,
         overhead_s=round(median(overheads), 2) if overheads else OVERHEAD_S,
     )
 
@@ -111,7 +117,7 @@ def _past(**where: Any) -> list[Migration]:
     return found
 
 
-_COLUMNS = ("state", "options", "tuning", "progress", "downtime_ms", "started", "finished")
+_COLUMNS = ("state", "options", "tuning", "progress", "downtime_ms", "started", "finished", "estimate")
 
 
 def _copied(migration: Migration) -> tuple[int, int]:
@@ -124,6 +130,17 @@ def _rate(migrations: list[Migration]) -> int | None:
     """Bytes per second, the median of the last migrations."""
     rates = [copied * 1000 // elapsed for copied, elapsed in map(_copied, migrations) if elapsed > 0]
     return round(median(rates)) if rates else None
+
+
+def _sent_share(vm: VirtualMachine) -> float:
+    """How much of the memory that this guest used was sent the last times: QEMU's own and empty pages are not."""
+    rows = Migration.objects.filter(vm_uuid=vm.uuid, state=states.State.COMPLETED, transferred_bytes__gt=0)
+    last = [(m.transferred_bytes or 0, m.estimate.get("memory_used_bytes")) for m in rows.only(*_SENT)[:LAST]]
+    shares = [sent / used for sent, used in last if used]
+    return round(min(1.0, median(shares)), 3) if shares else 1.0
+
+
+_SENT = ("transferred_bytes", "estimate")
 
 
 def _overhead_s(migration: Migration) -> float | None:

@@ -94,6 +94,7 @@ class EstimateSerializer(serializers.Serializer[Any]):
     verdict = F.ChoiceField(choices=["converges", "needs_help", "will_not", "unknown"])
     because = F.CharField(help_text="The figures that the verdict rests on.")
     rounds = F.IntegerField(allow_null=True)
+    memory_ms = F.IntegerField(allow_null=True, help_text="The memory's part of the downtime.")
     memory_used_bytes = F.IntegerField(allow_null=True)
     dirty_bytes_per_s = F.IntegerField(allow_null=True, help_text="How fast the guest writes to its memory.")
     dirty_age_s = F.IntegerField(allow_null=True, help_text="How old that measurement is.")

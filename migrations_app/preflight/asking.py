@@ -120,31 +120,30 @@ class _Round:
     def _one(
         self,
         libvirt: "Future[Facts]",
-        at_source: "Future[Look | None] | None",
+        at_source: "Future[Look] | None",
         destination: Host,
         peer: "Future[str]",
         way: "Future[Way | None]",
     ) -> Facts:
         """All that is asked of one destination, put together."""
-        source_look = at_source.result(self._left()) if at_source else None
+        source_look = at_source.result(self._left()) if at_source else Look(error="it was not asked")
         facts = libvirt.result(self._left())
         if facts.domain is None or facts.destination_error:
             return facts
         look = self._look(destination, "destination", facts)
-        files = look.files if look else {}
-        images = images_of(facts.domain)
+        images = files_of(facts.domain)
         return replace(
             facts,
-            source_look=source_look,
-            destination_look=look,
-            links=look.links if look else None,
+            source_look=None if source_look.error else source_look,
+            destination_look=None if look.error else look,
+            links=None if look.error else look.links,
             folders=_folders(facts.domain, source_look, look, self.token),
-            missing_files=tuple(path for path, there in files.items() if not there and path in images),
+            missing_files=tuple(path for path, there in look.files.items() if not there and path in images),
             peer_error="" if facts.same_machine else peer.result(self._left()),
             way=way.result(self._left()),
         )
 
-    def _look(self, host: Host, role: str, facts: Facts) -> Look | None:
+    def _look(self, host: Host, role: str, facts: Facts) -> Look:
         wanted = _wanted(facts)
         flat = [part for pair in wanted for part in pair]
         argv = ["timeout", "10", "sh", "-c", looking.LOOK, "kvmconsole", role, self.token, *flat]
@@ -155,8 +154,8 @@ class _Round:
                 if role == "source"
                 else reach.run(host, argv, timeout_s=ASK_S, check=False).stdout
             )
-        except HostError:
-            return None
+        except HostError as error:
+            return Look(error=str(error))
         return looking.parse(said, wanted, asked_s=asked, answered_s=time.time())
 
     def _run_at_source(self, argv: list[str]) -> str:
@@ -230,22 +229,28 @@ def images_of(domain: Domain) -> set[str]:
     return {path for disk in disks for path in (disk.source, *disk.backing_chain) if path}
 
 
+def files_of(domain: Domain) -> set[str]:
+    """Every path that must be there: the images, and block devices such as a LUN or a logical volume."""
+    devices = {disk.source for disk in domain.disks if disk.type == "block" and disk.device in ("disk", "lun")}
+    return images_of(domain) | {path for path in devices if path}
+
+
 def _wanted(facts: Facts) -> list[tuple[str, str]]:
     """What LOOK is to look at."""
     assert facts.domain
     pairs = [("folder", path) for path in disk_folders(facts.domain)]
     pairs += [("image", path) for path in facts.needs.writable_images]
-    pairs += [("file", path) for path in (*sorted(images_of(facts.domain)), *facts.needs.boot_files)]
+    pairs += [("file", path) for path in (*sorted(files_of(facts.domain)), *facts.needs.boot_files)]
     return pairs + [("dir", path) for path in facts.needs.folders]
 
 
-def _folders(domain: Domain, source: Look | None, destination: Look | None, token: str) -> tuple[Folder, ...]:
+def _folders(domain: Domain, source: Look, destination: Look, token: str) -> tuple[Folder, ...]:
     found = []
     for path in disk_folders(domain):
-        at_source = source.folders.get(path) if source else None
-        at_destination = destination.folders.get(path) if destination else None
+        at_source, at_destination = source.folders.get(path), destination.folders.get(path)
         if at_source is None or at_destination is None:
-            found.append(Folder(path=path, problem="a host took too long to look at it"))
+            why = source.error or destination.error or "a host took too long to look at it"
+            found.append(Folder(path=path, problem=f"it could not be proven, {why}"))
         else:
             found.append(_folder(path, at_source, at_destination, token))
     return tuple(found)

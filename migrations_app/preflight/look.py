@@ -56,6 +56,7 @@ while [ $# -gt 1 ]; do
     fi ;;
   image)
     if [ ! -e "$path" ]; then say image absent
+    elif [ "$(id -u "$user" 2>/dev/null)" != "$(id -u)" ] && ! command -v setpriv >/dev/null; then say image unknown
     elif as_qemu test -r "$path" && as_qemu test -w "$path"; then say image "usable $(stat -Lc '%U:%G %a' "$path")"
     else say image "closed $(stat -Lc '%U:%G %a' "$path")"; fi ;;
   file) [ -e "$path" ] && say file there || say file absent ;;
@@ -83,8 +84,9 @@ class FolderLook:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One host. `clock_s` is its clock less the console's: between which two bounds, in seconds."""
+    """One host; `error` says why nothing is known of it. `clock_s` is its clock less the console's: between which two bounds, in seconds."""
 
+    error: str = ""
     clock_s: tuple[float, float] | None = None
     hostname: str = ""
     links: frozenset[str] = frozenset()

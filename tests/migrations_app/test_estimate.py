@@ -23,16 +23,16 @@ def known(*, used: int = 256, dirty: int | None = 0, rate: int | None = 100) -> 
 def test_an_idle_guest_takes_one_round() -> None:
     found = estimate(known(), Means())
     assert (found.verdict, found.converges, found.rounds) == ("converges", True, 1)
-    assert found.total_s == pytest.approx(256 / 100 + 1 + 0.1, abs=0.06)
-    assert found.downtime_ms == 100
+    assert found.total_s == pytest.approx(256 / 100 + 1 + 0.05, abs=0.06)
+    assert found.downtime_ms == 50
 
 
 def test_what_is_written_meanwhile_makes_rounds_and_downtime() -> None:
     found = estimate(known(dirty=50), Means())
     # 256, 128, 64, 32 MiB are sent; the 16 that then remain fit into 300 ms.
     assert found.rounds == 4 and found.verdict == "converges"
-    assert found.total_s == pytest.approx((256 + 128 + 64 + 32 + 16) / 100 + 1 + 0.1, abs=0.06)
-    assert found.downtime_ms == 260
+    assert found.total_s == pytest.approx((256 + 128 + 64 + 32 + 16) / 100 + 1 + 0.05, abs=0.06)
+    assert found.downtime_ms == 210
 
 
 TABLE = [

@@ -158,6 +158,10 @@ def test_a_vm_is_migrated_and_watched_in_two_pages(
     row = page.locator(f"#migration-{number}-row")
     expect(row).to_contain_text("completed")
     assert_sound(page)
+    page.get_by_role("link", name="Estimates").click()
+    expect(page.get_by_role("heading", name="Estimates")).to_be_visible()
+    assert_sound(page)
+    page.go_back()
     with page.expect_download() as download:
         page.get_by_role("link", name="Export CSV").click()
     download.value.save_as(tmp_path / "migrations.csv")

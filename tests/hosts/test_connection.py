@@ -253,3 +253,11 @@ def test_an_opening_that_takes_too_long_is_given_up_and_closed_when_it_comes(mon
 
 def _is_closed(raw) -> bool:
     return raw._o is None
+
+
+def test_what_is_kept_of_a_guest_and_what_a_driver_does_not_know(guest: Guest) -> None:
+    kept = guest.kept_states()
+    assert (kept.snapshots, kept.checkpoints, kept.managed_save) == (0, 0, False)
+    assert guest.block_jobs(["vda"]) == ()
+    with pytest.raises(Refused, match="no CD-ROM"):
+        guest.eject("sda")

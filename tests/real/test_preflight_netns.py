@@ -172,3 +172,27 @@ def test_a_local_medium_is_ejected_and_a_cpu_chosen_that_both_have(
     assert "eject hdc" in acts and "choose compatible CPU" in acts
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
     console.reaches(number, "completed")
+
+
+def test_a_busy_guest_on_a_slow_link_is_foretold_not_to_converge(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    """The rate of the link is learnt from a migration that was cancelled; 160 Mbit/s are about 18 MiB/s."""
+    spec = netns_guest(memory_mib=256, dirty_mib=60)
+    for host in ("kvm-1", "kvm-2"):
+        netns_lab.host(host).shape(160)
+    for _ in range(3):  # the median of the pair's last five has to be that of the slow link
+        number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, policy="manual")
+        eventually(
+            lambda number=number: console.migration(number)["progress"].get("transferred_bytes", 0) > 24 * 2**20,
+            timeout_s=30,
+            what="24 MiB to be copied",
+        )
+        console.api("POST", f"migrations/{number}/cancel")
+        console.reaches(number, "cancelled", timeout_s=30)
+    alone = preflight(console, spec.name, policy="manual")["estimate"]
+    helped = preflight(console, spec.name, policy="fast")["estimate"]
+    print(f"alone: {alone}; with post-copy: {helped}")
+    assert 5 * 2**20 < alone["rate_bytes_per_s"] < 40 * 2**20
+    assert (alone["verdict"], alone["converges"]) == ("will_not", False)
+    assert helped["verdict"] == "needs_help" and helped["total_s"] > 5

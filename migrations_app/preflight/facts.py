@@ -1,7 +1,7 @@
 """All that the checks look at, as values. Pure."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from hosts.domain_needs import Needs
 from hosts.domain_xml import Domain
@@ -62,7 +62,6 @@ class Facts:
     snapshots: int = 0
     checkpoints: int = 0
     managed_save: bool = False
-    measuring: bool = False
     domain: Domain | None = None
     needs: Needs = field(default_factory=Needs)
     same_machine: bool = False
@@ -90,4 +89,3 @@ class Facts:
     way: Way | None = None
     migration_address: str = ""
     memory_used_mib: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)

@@ -134,9 +134,6 @@ def parse(output: str, wanted: Iterable[tuple[str, str]], *, asked_s: float, ans
     def each(kind: str) -> Iterable[tuple[str, str]]:
         return zip(paths.get(kind, []), said.get(kind, []), strict=False)
 
-    mounts = [_mount(line) for line in said.get("mount", [])]
-    probes = [line.partition(" ")[::2] for line in said.get("probe", [])]
-    folders = zip(paths.get("folder", []), mounts, probes, strict=False)
     clock = one("clock")
     return Look(
         clock_s=(float(clock) - answered_s, float(clock) - asked_s) if clock.replace(".", "").isdigit() else None,
@@ -155,11 +152,16 @@ def parse(output: str, wanted: Iterable[tuple[str, str]], *, asked_s: float, ans
         qemu_user=one("qemu_user"),
         tls_folder=one("tls").partition(" ")[0],
         tls_files=frozenset(one("tls").split()[1:]),
-        folders={path: FolderLook(*mount, *probe) for path, mount, probe in folders},
+        folders=_folders(paths.get("folder", []), said.get("mount", []), said.get("probe", [])),
         images=dict(each("image")),
         files={path: answer == "there" for path, answer in each("file")},
         dirs={path: answer == "there" for path, answer in each("dir")},
     )
+
+
+def _folders(paths: list[str], mounts: list[str], probes: list[str]) -> dict[str, FolderLook]:
+    each = zip(paths, mounts, probes, strict=False)
+    return {path: FolderLook(*_mount(mount), *probe.partition(" ")[::2]) for path, mount, probe in each}
 
 
 def _mount(line: str) -> tuple[str, str]:

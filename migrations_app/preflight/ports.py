@@ -23,7 +23,11 @@ def listen(ports):
                 return found
             except OSError:
                 pass
+patience = time.monotonic() + 2
 first = listen(range(low, high + 1))
+while not first and time.monotonic() < patience:
+    time.sleep(0.1)
+    first = listen(range(low, high + 1))
 last = listen(range(high, low, -1)) if first and high > low else None
 sockets = [found for found in (first, last) if found]
 print("listening", *(found.getsockname()[1] for found in sockets), flush=True)
@@ -40,7 +44,8 @@ while sockets and time.monotonic() < end:
         found.close()
         sockets.remove(found)
 """
-"""Takes the lowest and the highest free port of a range, says which, and waits for one connection to each."""
+"""Takes the lowest and the highest free port of a range, says which, and waits for one connection to each. Where all
+are taken it tries again for two seconds: another preflight may be at the same port, and lets go of it soon."""
 
 START_LISTENER = r"""
 low=$1 high=$2

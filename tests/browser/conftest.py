@@ -25,7 +25,7 @@ WATCH = """
 window.shifts = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push({
-    value: entry.value, of: entry.sources.map((one) => one.node?.id || one.node?.className || one.node?.nodeName),
+    value: entry.value, at: entry.startTime, of: entry.sources.map((one) => one.node?.id || one.node?.className || one.node?.nodeName),
   });
 }).observe({ type: "layout-shift", buffered: true });
 addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));

@@ -151,7 +151,7 @@ def test_a_vm_is_migrated_and_watched_in_two_pages(
     for watched in (first, second):
         assert watched.looks[-1]["state"] == "completed", watched.looks[-1]
         assert_it_moved(watched, number=number)
-        assert watched.shift_of_figures() < 0.02, watched.copying()[-1]["shifts"]
+        assert watched.shift_of_figures() < 0.02, watched.looks[-1]["shifts"]
     assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
     assert_sound(page)
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Migrations").click()

@@ -14,7 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.network import KVM_HOSTS
 from tests.real.guests import assert_guest
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.browser, pytest.mark.uml, pytest.mark.timeout(420)]
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ LOOK = """() => {
     chart: canvas ? canvas.toDataURL() : "",
     controls: [...document.querySelectorAll("#controls .btn")].map(text),
     shifts: window.shifts,
+    at: performance.now(),
     loaded: window.loaded ?? false,
     live: document.body.dataset.live,
   };
@@ -68,8 +69,10 @@ class Watched:
         """
         settled = [look for look in self.copying() if "Tune" in look["controls"]]
         assert len(settled) >= 6, "too few looks to say anything"
-        known = len(settled[1]["shifts"])  # the second: the browser reports a shift a moment after it
-        return float(sum(shift["value"] for shift in settled[-1]["shifts"][known:]))
+        # By the time of the shift itself, since the browser reports it a moment later. The second look: the first may
+        # fall between two swaps.
+        begin, end = settled[1]["at"], settled[-1]["at"]
+        return float(sum(shift["value"] for shift in self.looks[-1]["shifts"] if begin < shift["at"] < end))
 
 
 def second_view(context: BrowserContext, first: Page) -> Watched:

@@ -1,6 +1,7 @@
 """pytest fixtures that give tests a lab. A folder takes them by `from tests.lab.fixtures import *` in its conftest.py.
 
-KVMCONSOLE_LAB_INSTANCE chooses the instance; with KVMCONSOLE_LAB_KEEP=1 the lab stays up after the tests.
+KVMCONSOLE_LAB_INSTANCE chooses the instance, and pytest-xdist's workers count on from it, so that each has hosts of its
+own; with KVMCONSOLE_LAB_KEEP=1 the lab stays up after the tests.
 """
 
 import os
@@ -25,8 +26,13 @@ class GuestFactory(Protocol):
     def __call__(self, name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec: ...
 
 
+def _instance() -> int:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return int(os.environ.get("KVMCONSOLE_LAB_INSTANCE", "0")) + int(worker.removeprefix("gw"))
+
+
 def _lab(engine: str) -> Iterator[Lab]:
-    lab = Lab(engine=engine, instance=int(os.environ.get("KVMCONSOLE_LAB_INSTANCE", "0")), say=print)
+    lab = Lab(engine=engine, instance=_instance(), say=print)
     try:
         lab.up()
         for guest in lab.guests.status():  # left by an earlier run that was broken off or kept its lab

@@ -18,7 +18,7 @@ from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 from tests.real.keys import ACTOR, authorise, trust_key
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.uml]
 TARGET = "/srv/images"
 
 

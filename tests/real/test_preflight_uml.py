@@ -11,7 +11,7 @@ from tests.console import Console, eventually, new_console
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.uml, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from .process import LabError, kill, remember, remembered, run, wait_for
 
 BOOT_SCRIPT = Path(__file__).with_name("uml_boot.sh")
 INIT_SCRIPT = Path(__file__).with_name("uml_init.sh")
+XSTATE_SOURCE = Path(__file__).with_name("uml_xstate.c")
 BOOT_TIMEOUT_S = 90
 MEMORY_MIB = dict.fromkeys(KVM_HOSTS, 2048) | {NFS_HOST: 512}
 DISK_BYTES = 2 * 2**30  # of the storage, sparse
@@ -68,6 +69,8 @@ class UmlEngine:
         for stale in ("pid", "pid.new", "ready"):
             (home / stale).unlink(missing_ok=True)
         shutil.copy(INIT_SCRIPT, home / "init")
+        if not (home / "xstate.so").exists():
+            _compile_xstate(home / "xstate.so")
         if host == NFS_HOST:
             self._ensure_disk(home / "disk")
         argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"]
@@ -132,6 +135,13 @@ class UmlEngine:
 
     def _pid(self, host: str) -> int | None:
         return remembered(self.folder / host / "pid")
+
+
+def _compile_xstate(library: Path) -> None:
+    """What lets the kernel run on this processor, see uml_xstate.c. LabError where there is no compiler."""
+    if shutil.which("gcc") is None:
+        raise LabError("`gcc` is missing. Install it: apt-get install gcc libc6-dev")
+    run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(XSTATE_SOURCE)], timeout_s=60)
 
 
 def _pids_with_argument(argument: str) -> list[int]:

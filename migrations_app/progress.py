@@ -20,6 +20,7 @@ class Progress:
     dirty_pages_per_s: int = 0
     page_size_bytes: int = 4096
     iteration: int = 0
+    throttle_percent: int = 0
     expected_downtime_ms: int | None = None
     eta_s: int | None = None
     elapsed_ms: int = 0
@@ -51,6 +52,7 @@ def advance(before: Progress, stats: JobStats) -> Progress:
         dirty_pages_per_s=dirty,
         page_size_bytes=page,
         iteration=stats.memory_iteration or before.iteration,
+        throttle_percent=stats.auto_converge_throttle_percent or 0,
         expected_downtime_ms=stats.downtime_ms,
         eta_s=eta_s(remaining_bytes=remaining, rate_bytes=rate, dirty_bytes=dirty * page),
         elapsed_ms=elapsed,

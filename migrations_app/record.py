@@ -144,6 +144,7 @@ def sample(migration: Migration, progress: Progress, *, at_ms: int) -> None:
         rate_bytes=max(0, progress.rate_bytes),
         dirty_pages_per_s=progress.dirty_pages_per_s,
         iteration=progress.iteration,
+        throttle_percent=progress.throttle_percent,
     )
     note(migration, progress={**progress.to_dict(), "at_ms": at_ms})
     show_figures(migration)

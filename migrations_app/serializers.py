@@ -145,6 +145,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
     dirty_pages_per_s = F.IntegerField(required=False)
     page_size_bytes = F.IntegerField(required=False)
     iteration = F.IntegerField(required=False)
+    throttle_percent = F.IntegerField(required=False, help_text="How far auto-converge slows the guest down.")
     expected_downtime_ms = F.IntegerField(required=False, allow_null=True)
     eta_s = F.IntegerField(required=False, allow_null=True, help_text="null: it does not converge.")
     elapsed_ms = F.IntegerField(required=False)

@@ -89,9 +89,9 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def series(migration: Migration) -> list[list[int]]:
-    """The figures over time: at_ms, remaining, rate, dirty pages/s, iteration, transferred."""
-    columns = ("at_ms", "remaining_bytes", "rate_bytes", "dirty_pages_per_s", "iteration", "transferred_bytes")
-    return [list(row) for row in migration.samples.values_list(*columns)]
+    """The figures over time: at_ms, remaining, rate, dirty pages/s, iteration, transferred, throttle."""
+    figures = ("remaining_bytes", "rate_bytes", "dirty_pages_per_s", "iteration", "transferred_bytes")
+    return [list(row) for row in migration.samples.values_list("at_ms", *figures, "throttle_percent")]
 
 
 def visible(user: access.AnyUser) -> QuerySet[Migration]:

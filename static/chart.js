@@ -1,4 +1,4 @@
-// The chart of a migration: remaining memory, transfer rate and dirty rate over seconds. A [data-chart] element names the
+// The chart of a migration: remaining memory, transfer rate, dirty rate and how far the guest is slowed down, over seconds. A [data-chart] element names the
 // JSON island of the whole series and the <data> element that each live message replaces with the latest sample.
 const MIB = 1024 * 1024;
 const ROWS = 60;
@@ -14,26 +14,28 @@ const color = (element, name) => {
 };
 const mib = (bytes) => (bytes === null || bytes === undefined || bytes === "" ? null : Number(bytes) / MIB);
 const seconds = (value) => `${value} s`;
+const BYTES = ["remaining_bytes", "rate_bytes", "dirty_bytes"];
 
 function readSeries(element) {
   const series = JSON.parse(document.getElementById(element.dataset.chart).textContent);
-  return [series.elapsed_s, ...["remaining_bytes", "rate_bytes", "dirty_bytes"].map((name) => series[name].map(mib))];
+  return [series.elapsed_s, ...BYTES.map((name) => series[name].map(mib)), series.throttle_percent];
 }
 
 function options(element) {
-  const [text, line, remaining, rate, dirty] = ["text", "line", "remaining", "rate", "dirty"].map((name) => color(element, name));
+  const [text, line, remaining, rate, dirty, throttle] = ["text", "line", "remaining", "rate", "dirty", "throttle"].map((name) => color(element, name));
   const axis = { stroke: text, font: "12px system-ui, sans-serif", ticks: { show: false }, grid: { stroke: line, width: 1 } };
   return {
     width: element.clientWidth,
     height: element.clientHeight,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { x: { time: false }, left: { range: (_, low, high) => [0, Math.max(high, 1)] }, right: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
+    scales: { x: { time: false }, left: { range: (_, low, high) => [0, Math.max(high, 1)] }, right: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] }, percent: { range: [0, 100] } },
     series: [
       {},
       { scale: "left", stroke: remaining, width: 2, fill: color(element, "remaining-soft"), points: { show: false } },
       { scale: "right", stroke: rate, width: 1.5, points: { show: false } },
       { scale: "right", stroke: dirty, width: 1.5, dash: [6, 4], points: { show: false } },
+      { scale: "percent", stroke: throttle, width: 1.5, dash: [2, 3], paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
     ],
     axes: [
       { ...axis, size: 28, values: (_, ticks) => ticks.map(seconds) },
@@ -93,6 +95,7 @@ function addSample() {
     if (!sample?.value || Number(sample.value) <= (data[0].at(-1) ?? 0)) continue;
     data[0].push(Number(sample.value));
     ["remainingBytes", "rateBytes", "dirtyBytes"].forEach((name, index) => data[index + 1].push(mib(sample.dataset[name])));
+    data[4].push(Number(sample.dataset.throttlePercent || 0));
     plot.setData(data);
     fillTable(element, data);
   }

@@ -82,6 +82,7 @@ def as_sample(progress: dict[str, Any]) -> dict[str, Any]:
         "remaining_bytes": progress.get("remaining_bytes"),
         "rate_bytes": progress.get("rate_bytes"),
         "dirty_bytes": dirty_bytes(progress),
+        "throttle_percent": progress.get("throttle_percent", 0),
     }
 
 
@@ -94,6 +95,7 @@ def as_series(rows: list[list[int]], progress: dict[str, Any]) -> dict[str, list
         "remaining_bytes": [row[1] for row in rows],
         "rate_bytes": [row[2] for row in rows],
         "dirty_bytes": [row[3] * page for row in rows],
+        "throttle_percent": [row[6] for row in rows],
     }
 
 

@@ -51,3 +51,9 @@ def test_missing_keys_keep_the_last_figures() -> None:
     before = advance(Progress(), stats(900 * MIB, processed=100 * MIB, elapsed_ms=1000))
     after = advance(before, JobStats(kind="unbounded"))
     assert (after.remaining_bytes, after.total_bytes) == (before.remaining_bytes, before.total_bytes)
+
+
+def test_how_far_the_guest_is_slowed_down_is_as_libvirt_says_it() -> None:
+    slowed = advance(Progress(), JobStats(kind="unbounded", auto_converge_throttle_percent=30))
+    assert slowed.throttle_percent == 30
+    assert advance(slowed, JobStats(kind="unbounded")).throttle_percent == 0

@@ -37,6 +37,13 @@ Host *
     LogLevel ERROR
 """
 
+# libvirt passes on at most 1024 bytes of what its ssh says; of more than that, nothing at all ("Value too large for defined
+# data type", virNetSocketReadWire in src/rpc/virnetsocket.c). A changed host key's text is longer where paths are long.
+_WRAPPER = """\
+#!/bin/bash
+exec ssh -F {config} "$@" 2> >(exec >&2; head -c 1000; cat >/dev/null)
+"""
+
 
 class SshKeyring:
     """The folder, made and filled on first use. Safe for several processes at once: writes are atomic, under a lock."""
@@ -145,7 +152,7 @@ class SshKeyring:
         identities = "".join(f"    IdentityFile {_quoted(path)}\n" for path in own + theirs)
         self._write("config", _CONFIG.format(known_hosts=_quoted(self._folder / "known_hosts")) + identities)
         # libvirt's connections stay apart from the shared ones, so that neither ends with the other.
-        self._write("ssh", f'#!/bin/sh\nexec ssh -F {shlex.quote(str(self._folder / "config"))} "$@"\n', mode=0o700)
+        self._write("ssh", _WRAPPER.format(config=shlex.quote(str(self._folder / "config"))), mode=0o700)
 
     def _write(self, name: str, text: str, *, mode: int = 0o600) -> None:
         """Replace a file in one step: ssh may be reading it."""

@@ -28,7 +28,7 @@ def test_ten_migrations_by_the_console_and_ten_by_virsh(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest("share")
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     host, other = "kvm-1", "kvm-2"
     runs: list[dict[str, Any]] = []
     for number in range(ROUNDS):

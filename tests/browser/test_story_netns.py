@@ -140,7 +140,7 @@ def test_a_vm_is_migrated_and_watched_in_two_pages(
     tmp_path: Path,
 ) -> None:
     spec = netns_guest("web")
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     two_hosts.vm(spec.name)
     page = signed_in(two_hosts)
     slow(netns_lab)
@@ -176,7 +176,7 @@ def test_a_migration_is_cancelled_in_mid_copy_by_the_page(
     two_hosts: Console, netns_lab: Lab, netns_guest: GuestFactory, signed_in: SignIn
 ) -> None:
     spec = netns_guest("web")
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     uuid = two_hosts.vm(spec.name)["uuid"]
     page = signed_in(two_hosts)
     page.goto(f"{two_hosts.url}/migrations/new/?vm={uuid}")
@@ -198,7 +198,7 @@ def test_the_page_finds_back_to_a_console_that_was_killed(
 ) -> None:
     troubles.provoked += ["WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError), "]
     spec = netns_guest("web")
-    before = netns_lab.heartbeat(spec.name)
+    before = netns_lab.guests.wait_for_beats(spec.name)
     two_hosts.vm(spec.name)
     page = signed_in(two_hosts)
     slow(netns_lab)

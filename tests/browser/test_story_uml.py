@@ -79,7 +79,7 @@ def test_from_two_bare_hosts_to_a_guest_that_moved_without_unsafe(
     watch(first, second, timeout_s=150)
     number = int(page.url.rstrip("/").rsplit("/", 1)[1])
     for watched in (first, second):
-        assert watched.looks[-1]["state"] == "completed", watched.looks[-1]
+        assert watched.looks[-1]["state"] == "completed", console.migration(number)["error"]
         assert_it_moved(watched, number=number)
     done = console.migration(number)
     assert "--unsafe" not in done["command"]

@@ -10,7 +10,7 @@ from hosts.errors import InvalidInput, Refused
 from hosts.host_uri import validate_address
 from hosts.models import Host, VirtualMachine
 from migrations_app import preflight, record, states
-from migrations_app.models import Migration, MigrationStep
+from migrations_app.models import Kind, Migration, MigrationStep
 from migrations_app.plan import LIMITS, Options
 from migrations_app.states import State
 
@@ -23,8 +23,11 @@ def start(
     actor: audit.Actor,
     reason: str = "",
     ping_address: str | None = None,
+    kind: Kind = Kind.LIVE,
 ) -> Migration:
     """Queue the migration of `vm` to `destination`; the checks run as its first step.
+
+    `kind` OFFLINE moves the definition of a guest that is off.
 
     Raises Refused where the VM is on no host, is already there or is already migrating, InvalidInput on a bad address.
     """
@@ -36,8 +39,8 @@ def start(
             raise Refused(
                 f"{vm.name} is on {source.name} already.", vm=vm.name, host=source.name, hint="Choose another host."
             )
-        address = _ping_address(vm, ping_address)
-        migration = _queue(vm, source, destination, options, actor, event, reason, address)
+        address = _ping_address(vm, ping_address) if kind == Kind.LIVE else None
+        migration = _queue(vm, source, destination, options, actor, event, reason, address, kind)
     except (Refused, InvalidInput) as error:
         audit.close(event, audit.Outcome.REFUSED, str(error))
         raise
@@ -53,6 +56,7 @@ def _queue(
     event: Any,
     reason: str,
     address: str | None,
+    kind: Kind,
 ) -> Migration:
     try:
         with transaction.atomic():
@@ -64,8 +68,9 @@ def _queue(
                 source_name=source.name,
                 destination=destination,
                 destination_name=destination.name,
+                kind=kind,
                 options=options.to_dict(),
-                command=preflight.command_for(vm, destination, options),
+                command=preflight.command_for(vm, destination, options, off=kind == Kind.OFFLINE),
                 reason=reason,
                 ping_address=address,
                 user=actor.user,

@@ -65,7 +65,7 @@ class Finish:
         self.clean_up()
         if self.pinger:
             record.note(self.m, ping=self._merged_ping())
-        _ask_for_sync(self.m.source, self.m.destination)
+        ask_for_sync(self.m.source, self.m.destination)
         record.advance(self.m, State.COMPLETED, error="", hint="")
 
     def verify(self) -> bool:
@@ -196,7 +196,7 @@ class Finish:
             connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S).set_autostart(True, timeout_s=ASK_S)
 
 
-def _ask_for_sync(*hosts: Host | None) -> None:
+def ask_for_sync(*hosts: Host | None) -> None:
     """libvirt may send no event when a definition goes, so let the watcher list again."""
     pks = [host.pk for host in hosts if host]
     Host.objects.filter(pk__in=pks).update(sync_requested=timezone.now())

@@ -146,6 +146,19 @@ def parameters(options: Options, *, migration_address: str) -> dict[str, Any]:
     return values
 
 
+def offline_flag_names(options: Options) -> list[str]:
+    """The flags to move the definition of a guest that is off; its autostart libvirt leaves to us."""
+    return ["offline", "persist_dest", *([] if options.direct else ["peer2peer"])]
+
+
+def offline_command(options: Options, *, vm_name: str, source_uri: str, destination_uri: str) -> str:
+    """The virsh command that does the same for a guest that is off, quoted for a shell."""
+    peer = [] if options.direct else ["--p2p"]
+    undefine = ["--undefinesource"] if options.undefine_source else []
+    argv = ["virsh", "-c", source_uri, "migrate", "--offline", "--persistent", *peer, *undefine]
+    return shlex.join([*argv, vm_name, destination_uri])
+
+
 def migration_uri(address: str, port: int = 0) -> str:
     """Where the guest's memory is sent; without it libvirt takes the destination's own host name."""
     host = f"[{address}]" if ":" in address else address

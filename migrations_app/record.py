@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from hosts import audit, live
+from hosts import audit, jobs, live
 from hosts.errors import HostError
 from migrations_app import states
 from migrations_app.models import Migration, MigrationSample, MigrationStep, TimelineEntry
@@ -79,6 +79,9 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
             if migration.audit:
                 audit.close(migration.audit, OUTCOMES[to], migration.error)
         publish(migration)
+        move = _move_of(migration)
+        if move and to not in states.DRIVEN:
+            jobs.nudge("migrations_app.go_on_with_plan", move["evacuation"])
 
 
 def note(migration: Migration, **values: Any) -> None:
@@ -166,9 +169,30 @@ def publish(migration: Migration) -> None:
     live.publish(topic, hosts=about)
     for listed in ("migrations", f"vm.{migration.vm_uuid}"):
         live.publish(listed, hosts=about)
+    _show_in_plan(migration)
 
 
 def show_figures(migration: Migration) -> None:
     """Tell the migration's own pages its figures; several times a second."""
     about = [migration.source_id, migration.destination_id]
     live.publish(f"migration.{migration.pk}", fragments=FIGURES, data={"m": snapshot(migration)}, hosts=about)
+    _show_in_plan(migration)
+
+
+def _move_of(migration: Migration) -> dict[str, int] | None:
+    """Which move of which plan `migration` is, if of any; asked once, since that never changes."""
+    known = migration.__dict__
+    if "_plan_move" not in known:
+        known["_plan_move"] = migration.move.values("pk", "evacuation").first()
+    found: dict[str, int] | None = known["_plan_move"]
+    return found
+
+
+def _show_in_plan(migration: Migration) -> None:
+    """Tell the page of the plan that `migration` is part of how far it is."""
+    if move := _move_of(migration):
+        percent = migration.progress.get("percent", 0)
+        data = {"id": move["pk"], "state": str(migration.state), "percent": percent}
+        about = [migration.source_id, migration.destination_id]
+        topic = f"evacuation.{move['evacuation']}"
+        live.publish(topic, fragments=["migrations_app/_move.html"], data={"move": data}, hosts=about)

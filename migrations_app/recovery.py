@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from hosts import audit, reach
 from hosts.errors import Refused
-from migrations_app import finish, record, runner, states, views_of_hosts
-from migrations_app.models import Migration
+from migrations_app import finish, offline, record, runner, states, views_of_hosts
+from migrations_app.models import Kind, Migration
 from migrations_app.states import State
 from migrations_app.verdict import Finding, judge
 
@@ -30,6 +30,11 @@ def sweep() -> None:
 
 def look_again(migration: Migration) -> None:
     """Ask both hosts; go on where they settle it, else keep what they said."""
+    if migration.kind == Kind.OFFLINE:
+        offline.look_again(migration)
+        if migration.state in states.DRIVEN:
+            runner.launch(migration.pk)
+        return
     source, destination = views_of_hosts.both(migration)
     verdict = judge(source, destination)
     if verdict.finding is Finding.UNDER_WAY:

@@ -15,9 +15,9 @@ from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
-from migrations_app import finish, plan, preflight, record, views_of_hosts
+from migrations_app import finish, offline, plan, preflight, record, views_of_hosts
 from migrations_app.lease import Lease, new_owner
-from migrations_app.models import Migration
+from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
 from migrations_app.sampler import Sampler
 from migrations_app.states import State, StepState
@@ -53,7 +53,10 @@ def drive(pk: int) -> None:
         if migration.ping_address:
             pinger = stack.enter_context(Pinger(migration.ping_address, interval_s=PING_EVERY_S))
         try:
-            Drive(migration, lease, pinger).run()
+            if migration.kind == Kind.OFFLINE:
+                offline.OfflineMove(migration).run()
+            else:
+                Drive(migration, lease, pinger).run()
         except record.Overtaken:
             log.info("migration %s was taken over by another worker", pk)
         except Exception as error:

@@ -66,6 +66,22 @@ LOOKS: dict[str, dict[str, Look]] = {
         "failed": Look("failed", "circle-x", "error"),
         "needs_attention": Look("needs attention", "alert-triangle", "warning"),
     },
+    "plan": {
+        "planned": Look("planned", "list-check", "info"),
+        "running": Look("running", "arrows-right-left", "busy"),
+        "stopping": Look("stopping after the current ones", "loader-2", "busy"),
+        "stopped": Look("stopped", "player-pause", "warning"),
+        "completed": Look("completed", "circle-check", "ok"),
+        "discarded": Look("discarded", "ban", "off"),
+    },
+    "move": {
+        "planned": Look("planned", "circle-dashed", "off"),
+        "blocked": Look("can't move", "ban", "warning"),
+        "running": Look("moving", "arrows-right-left", "busy"),
+        "done": Look("moved", "circle-check", "ok"),
+        "failed": Look("failed", "circle-x", "error"),
+        "skipped": Look("left out", "player-track-next", "off"),
+    },
     "step": {
         "pending": Look("waiting", "circle-dashed", "off"),
         "running": Look("under way", "loader-2", "busy"),

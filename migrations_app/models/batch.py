@@ -38,6 +38,7 @@ class Evacuation(models.Model):
     maintenance = models.BooleanField(default=False, help_text="Set the host into maintenance when it starts.")
     reason = models.CharField(max_length=300, blank=True)
     why_stopped = models.CharField(max_length=300, blank=True)
+    rooms = models.JSONField(default=list, help_text="placement.Room of each host that it was planned with.")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     username = models.CharField(max_length=150)
@@ -83,6 +84,9 @@ class Move(models.Model):
     why = models.TextField(blank=True, help_text="Why there, why it can't move, or why it failed.")
     chosen = models.BooleanField(default=False, help_text="A person chose this destination.")
     migration = models.ForeignKey(Migration, null=True, on_delete=models.SET_NULL, related_name="move")
+    checked = models.DateTimeField(null=True, blank=True, help_text="When its preflight for the plan was done.")
+    unfit = models.JSONField(default=dict, help_text="By host, why it can't go there; as that preflight found.")
+    estimates = models.JSONField(default=dict, help_text="By host, how many seconds it is expected to take.")
 
     class Meta:
         ordering = ["position"]

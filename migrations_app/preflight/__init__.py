@@ -9,7 +9,7 @@ from hosts.models import Host, VirtualMachine
 from migrations_app import measuring, plan
 from migrations_app.estimate import MIB, QEMU_DOWNTIME_MS, Estimate, Means, estimate
 from migrations_app.measuring import Measurement
-from migrations_app.models import Migration
+from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
 from migrations_app.preflight.asking import gather
 from migrations_app.preflight.checks import findings
@@ -59,63 +59,84 @@ class Report:
         )
 
 
-def run(*, vm: VirtualMachine, destination: Host, options: Options, ignore: Migration | None = None) -> Report:
+def run(
+    *,
+    vm: VirtualMachine,
+    destination: Host,
+    options: Options,
+    ignore: Migration | None = None,
+    kind: Kind = Kind.LIVE,
+) -> Report:
     """Check whether `vm` can move to `destination`; takes about half a second, at most about half a minute.
 
     `ignore` is the migration that asks, which itself holds the VM: it is not kept waiting for a measurement of the guest.
     Without it, one that is not known fresh is measured meanwhile, for a second. Raises Refused where the VM is on no host.
     """
-    return _run(vm=vm, destinations=[destination], options=options, ignore=ignore, limit_s=LIMIT_S)[0]
+    ask = _Ask(vm, options, kind, ignore)
+    return _run(ask, [destination], limit_s=LIMIT_S)[0]
 
 
-def run_all(*, vm: VirtualMachine, destinations: Sequence[Host], options: Options) -> list[Report]:
+def run_all(
+    *, vm: VirtualMachine, destinations: Sequence[Host], options: Options, kind: Kind = Kind.LIVE
+) -> list[Report]:
     """The same for many destinations at the same time, best first; one that does not answer costs the others nothing.
 
     A host that is known not to answer is not asked. Raises Refused where the VM is on no host.
     """
     away = [host for host in destinations if not host.is_online]
     asked = [host for host in destinations if host.is_online]
-    reports = _run(vm=vm, destinations=asked, options=options, ignore=None, limit_s=LIMIT_OF_ALL_S) if asked else []
-    reports += [_silent(vm, host, options) for host in away]
+    ask = _Ask(vm, options, kind)
+    reports = _run(ask, asked, limit_s=LIMIT_OF_ALL_S) if asked else []
+    reports += [_silent(ask, host) for host in away]
     places = {name: place for place, name in enumerate(ranked([report.standing for report in reports]))}
     return sorted(reports, key=lambda report: places[report.destination.name])
 
 
-def _run(
-    *, vm: VirtualMachine, destinations: Sequence[Host], options: Options, ignore: Migration | None, limit_s: float
-) -> list[Report]:
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What one preflight is about."""
+
+    vm: VirtualMachine
+    options: Options
+    kind: Kind
+    ignore: Migration | None = None
+
+
+def _run(ask: _Ask, destinations: Sequence[Host], *, limit_s: float) -> list[Report]:
+    vm, options = ask.vm, ask.options
     source = source_of(vm)
-    held = _held(vm, ignore)
-    measurement = Measurement(vm, may_begin=ignore is None and not held and measuring.fresh(vm) is None)
+    held = _held(vm, ask.ignore)
+    may_begin = ask.ignore is None and not held and measuring.fresh(vm) is None
+    measurement = Measurement(vm, may_begin=may_begin)
     found = gather(
         vm=vm, source=source, destinations=destinations, options=options, limit_s=limit_s, also=measurement.begin
     )
     measurement.collect(source)
-    return [
-        _report(vm, destination, options, facts, held) for destination, facts in zip(destinations, found, strict=True)
-    ]
+    return [_report(ask, destination, facts, held) for destination, facts in zip(destinations, found, strict=True)]
 
 
-def _report(vm: VirtualMachine, destination: Host, options: Options, facts: Facts, held: list[Check]) -> Report:
+def _report(ask: _Ask, destination: Host, facts: Facts, held: list[Check]) -> Report:
+    off = ask.kind == Kind.OFFLINE
+    expected = forecast(ask.vm, destination, ask.options, memory_used_mib=facts.memory_used_mib)
     return Report(
         destination=destination,
-        checks=[*held, *findings(facts, options)],
-        estimate=forecast(vm, destination, options, memory_used_mib=facts.memory_used_mib).to_dict(),
-        command=command_for(vm, destination, options),
+        checks=[*held, *findings(facts, ask.options, off=off)],
+        estimate={} if off else expected.to_dict(),
+        command=command_for(ask.vm, destination, ask.options, off=off),
         memory_free_mib=facts.memory_free_mib if facts.memory_free_mib is not None else destination.memory_free_mib,
     )
 
 
-def _silent(vm: VirtualMachine, host: Host, options: Options) -> Report:
+def _silent(ask: _Ask, host: Host) -> Report:
     """What is known of a host that does not answer, without asking it."""
     facts = Facts(
-        vm_name=vm.name,
-        source=source_of(vm).name,
+        vm_name=ask.vm.name,
+        source=source_of(ask.vm).name,
         destination=host.name,
         destination_error=host.error or "it does not answer",
         maintenance=host.maintenance,
     )
-    return _report(vm, host, options, facts, [])
+    return _report(ask, host, facts, [])
 
 
 def source_of(vm: VirtualMachine) -> Host:
@@ -124,14 +145,15 @@ def source_of(vm: VirtualMachine) -> Host:
     return vm.host
 
 
-def command_for(vm: VirtualMachine, destination: Host, options: Options) -> str:
-    return plan.command(
-        options,
-        vm_name=vm.name,
-        source_uri=source_of(vm).uri,
-        destination_uri=destination.uri if options.direct else destination.uri_for_peers,
-        migration_address=destination.migration_address,
-    )
+def command_for(vm: VirtualMachine, destination: Host, options: Options, *, off: bool = False) -> str:
+    names = {
+        "vm_name": vm.name,
+        "source_uri": source_of(vm).uri,
+        "destination_uri": destination.uri if options.direct else destination.uri_for_peers,
+    }
+    if off:
+        return plan.offline_command(options, **names)
+    return plan.command(options, **names, migration_address=destination.migration_address)
 
 
 def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:

@@ -9,6 +9,7 @@ from django.template.loader import get_template
 
 from hosts.models import AuditEvent, HostState, MountState, VmState
 from hosts.templatetags import look, strip
+from migrations_app.models import Evacuation, Move
 from migrations_app.states import State, StepState
 
 FOLDER = settings.BASE_DIR / "templates"
@@ -55,6 +56,8 @@ def test_every_look_has_an_icon_of_the_sprite() -> None:
         ("mount", MountState.values),
         ("migration", list(State)),
         ("step", list(StepState)),
+        ("plan", Evacuation.State.values),
+        ("move", Move.State.values),
         ("outcome", AuditEvent.Outcome.values),
     ],
 )

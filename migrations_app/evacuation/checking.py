@@ -1,0 +1,129 @@
+"""The preflight of a plan's moves, a few at a time, in the background; what it finds goes into the rows."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from django.core.cache import cache
+from django.db import connections, transaction
+from django.utils import timezone
+
+from hosts.errors import HostError
+from hosts.models import Host
+from migrations_app import preflight
+from migrations_app.evacuation import reporting, running
+from migrations_app.evacuation.situation import UNDECIDED, UNDER_WAY, candidates, place, why_closed, why_stuck
+from migrations_app.models import Evacuation, Kind, Move
+from migrations_app.plan import Options
+
+log = logging.getLogger(__name__)
+AT_ONCE = 4
+"""VMs looked at together: each look is a few sessions on each host, and a host's sshd takes ten per connection."""
+HOSTS_EACH = 10
+"""Destinations asked for one VM, those with the most free memory; a migration's own check asks the one it goes to."""
+CLAIM_S = 60
+CHECKED_IN = (Evacuation.State.PLANNED, Evacuation.State.STOPPED, *UNDER_WAY)
+NOT_OF_THE_PAIR = ("memory", "maintenance")
+"""Findings that the plan itself weighs, for each step."""
+
+
+def sweep() -> None:
+    """Look at what nobody looks at: the process that did may be gone."""
+    unchecked = Evacuation.objects.filter(
+        state__in=CHECKED_IN, moves__checked=None, moves__state__in=UNDECIDED
+    ).distinct()
+    for pk in unchecked.values_list("pk", flat=True):
+        launch(pk)
+
+
+def launch(pk: int) -> None:
+    """Check plan `pk` in a thread of its own, unless somebody does."""
+    if cache.add(_key(pk), True, timeout=CLAIM_S):
+        threading.Thread(target=_check_and_clean_up, args=(pk,), name=f"check plan {pk}", daemon=True).start()
+
+
+def _key(pk: int) -> str:
+    return f"check-of-plan-{pk}"
+
+
+def _check_and_clean_up(pk: int) -> None:
+    try:
+        check(pk)
+    finally:
+        cache.delete(_key(pk))
+        connections.close_all()
+
+
+def check(pk: int) -> None:
+    """Look at every move of plan `pk` that was not looked at; then place those that are still to be decided."""
+    with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=f"check plan {pk}") as pool:
+        while moves := _unchecked(pk):
+            list(pool.map(_look, moves))
+    with transaction.atomic():
+        plan = Evacuation.objects.select_for_update(of=("self",)).select_related("host", "user").get(pk=pk)
+        if plan.state == Evacuation.State.PLANNED:
+            place(plan)
+        reporting.publish(plan)
+
+
+def _unchecked(pk: int) -> list[Move]:
+    rows = Move.objects.filter(
+        evacuation=pk, evacuation__state__in=CHECKED_IN, checked=None, state__in=UNDECIDED
+    ).select_related("evacuation__user", "vm__host", "source", "destination")
+    return list(rows.order_by("position")[: 4 * AT_ONCE])
+
+
+def _look(move: Move) -> None:
+    try:
+        cache.touch(_key(move.evacuation_id), CLAIM_S)
+        _note(move, *ask(move))
+    finally:
+        connections.close_all()
+
+
+def ask(move: Move) -> tuple[dict[str, str], dict[str, float]]:
+    """By host, why `move` can't go there, and how long it should take."""
+    plan, vm = move.evacuation, move.vm
+    if vm is None or why_stuck(vm, vm.host):
+        return {}, {}
+    hosts = _worth_asking(move, candidates(plan))
+    try:
+        reports = preflight.run_all(
+            vm=vm, destinations=hosts, options=Options.from_dict(plan.options), kind=Kind(move.kind)
+        )
+    except HostError as error:
+        return {host.name: str(error) for host in hosts}, {}
+    except Exception:
+        # A broken look must not keep the plan from its review: each migration looks again before it begins.
+        log.exception("checking %s", move)
+        return {host.name: "The console failed to check it; see its log." for host in hosts}, {}
+    unfit, estimates = {}, {}
+    for report in reports:
+        found = [check for check in report.blockers if check.name not in NOT_OF_THE_PAIR]
+        if found:
+            unfit[report.destination.name] = found[0].message
+        if seconds := report.estimate.get("total_s"):
+            estimates[report.destination.name] = seconds
+    return unfit, estimates
+
+
+def _worth_asking(move: Move, hosts: Sequence[Host]) -> list[Host]:
+    fit = [host for host in hosts if host.pk != move.source_id and not why_closed(host)]
+    fit.sort(key=lambda host: (host.pk != move.destination_id, -host.memory_free_mib, host.name))
+    return fit[:HOSTS_EACH]
+
+
+def _note(move: Move, unfit: dict[str, str], estimates: dict[str, float]) -> None:
+    """Write down what was found. In a plan that runs, a move that can't go where it was to go is placed anew at once."""
+    with transaction.atomic():
+        rows = Evacuation.objects.select_for_update(of=("self",)).select_related("host", "user")
+        plan = rows.get(pk=move.evacuation_id)
+        mine = Move.objects.filter(pk=move.pk, state__in=UNDECIDED)
+        mine.update(checked=timezone.now(), unfit=unfit, estimates=estimates)
+        row = mine.first()
+        if row and plan.state != Evacuation.State.PLANNED and (row.destination_name in unfit or not row.destination_id):
+            place(plan, only=row)
+        reporting.publish(plan)
+    if plan.state in UNDER_WAY:
+        running.go_on(plan.pk)

@@ -55,7 +55,7 @@ class MigrationList(generics.ListAPIView[Migration]):
 
     def get_queryset(self) -> QuerySet[Migration]:
         seen = snapshot.visible(self.request.user).prefetch_related("steps", "timeline")
-        return seen.defer("live_xml", "source_xml")
+        return seen.defer("live_xml", "source_xml", "before")
 
     @extend_schema(request=MigrationInput, responses={201: MigrationSerializer})
     def post(self, request: Request) -> Response:

@@ -7,13 +7,16 @@ from typing import Any
 from django.utils import timezone
 
 from hosts import reach
+from hosts.domain_digest import definition_digest
 from hosts.domain_xml import METADATA_URI
 from hosts.errors import DomainNotFound, HostError
+from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
 from hosts.stale_mark import PREFIX, stale_mark
-from migrations_app import record, views_of_hosts
+from migrations_app import conformance, pictures, record, views_of_hosts
+from migrations_app.conformance import Picture, Row
 from migrations_app.models import Migration
 from migrations_app.plan import Options
 from migrations_app.sampler import ping_figures
@@ -23,6 +26,8 @@ from migrations_app.verdict import Finding, judge
 log = logging.getLogger(__name__)
 ASK_S = 40.0
 """Longer than libvirt itself waits for the job lock (30 s) before it says that a guest is busy."""
+AGENT_WITHIN_S = 3.0
+"""How long a guest agent that answered before may take to be connected again."""
 ANSWER_WITHIN_S = 5.0
 """How long the guest may take to answer ping at the destination before the step warns."""
 
@@ -57,12 +62,15 @@ class Finish:
 
     def __init__(self, migration: Migration, options: Options, pinger: Pinger | None) -> None:
         self.m, self.options, self.pinger = migration, options, pinger
+        self.before = Picture.from_dict(migration.before) or Picture()
+        self.rows: list[Row] = []
 
     def run(self) -> None:
         if self.m.state == State.VERIFYING and not self.verify():
             return
         self.define()
         self.clean_up()
+        self.compare()
         if self.pinger:
             record.note(self.m, ping=self._merged_ping())
         ask_for_sync(self.m.source, self.m.destination)
@@ -86,10 +94,40 @@ class Finish:
             words[0] = (
                 f"Runs on {self.m.destination_name}; {self.m.source_name} does not answer, so its copy could not be looked at."
             )
-        good = answered and source.reachable
-        record.end_step(self.m, "verify", StepState.DONE if good else StepState.WARNING, " ".join(words))
+        same, compared = self._compare_live()
+        good = answered and source.reachable and same
+        record.end_step(self.m, "verify", _state(good), " ".join([*words, *compared]))
         record.advance(self.m, State.DEFINING)
         return True
+
+    def _compare_live(self) -> tuple[bool, list[str]]:
+        """Whether the guest that arrived is the one that left, and what there is to say of it."""
+        limit = time.monotonic() + AGENT_WITHIN_S
+        while True:
+            self.rows = conformance.compare_live(self.before, self._picture())
+            lagging = [row for row in self.rows if row.name == "agent" and row.before == "connected" != row.after]
+            if not lagging or time.monotonic() > limit:
+                break
+            time.sleep(0.2)
+        if not self.rows:
+            return True, ["What it was like before is not known, so it was not compared."]
+        differences = conformance.warnings(self.rows)
+        return not differences, differences or ["Nothing differs from before."]
+
+    def _picture(self) -> Picture:
+        with reach.libvirt(self._destination) as connection:
+            return pictures.take(connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S))
+
+    def compare(self) -> None:
+        """Keep the whole comparison: live, definition, and that there is one definition only."""
+        after = self._picture()
+        rows = conformance.compare_live(self.before, after)
+        rows += conformance.compare_definition(self.before, after, host=self.m.destination_name)
+        rows.append(self._one_definition())
+        record.note(self.m, conformance=conformance.in_order(rows))
+
+    def _one_definition(self) -> Row:
+        return conformance.one_definition(pictures.others(self.m), destination=self.m.destination_name)
 
     def _figures_from_destination(self) -> None:
         with reach.libvirt(self._destination) as connection:
@@ -129,23 +167,46 @@ class Finish:
         return self.m.destination
 
     def define(self) -> None:
-        """Dump the live XML into the history and make sure that the guest has a persistent definition there."""
+        """Dump the live XML into the history and make sure that the guest has its own, persistent definition there."""
         record.begin_step(self.m, "define")
         with reach.libvirt(self._destination) as connection:
             guest = connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S)
             record.note(self.m, live_xml=guest.xml(timeout_s=ASK_S))
-            if guest.is_persistent(timeout_s=ASK_S):
-                words = "libvirt made it persistent as it arrived; the definition was read back."
-            else:
-                # Secure, so that a VNC password is not lost; it goes straight back to the host and is kept nowhere.
-                connection.define(guest.xml(inactive=True, secure=True, timeout_s=ASK_S), timeout_s=ASK_S)
-                words = "The live XML was dumped and defined; the definition was read back."
+            words = self._make_definition(connection, guest)
             if not guest.is_persistent(timeout_s=ASK_S):
                 raise HostError(
                     f"{self.m.vm_name} is still transient on {self._destination.name}.", hint="Define it by hand."
                 )
-            guest.xml(inactive=True, timeout_s=ASK_S)
-        record.end_step(self.m, "define", detail=words)
+            if self.m.before and guest.autostart(timeout_s=ASK_S) != self.before.autostart:
+                guest.set_autostart(self.before.autostart, timeout_s=ASK_S)
+            rows = conformance.compare_definition(self.before, pictures.take(guest), host=self.m.destination_name)
+        differences = conformance.warnings(rows)
+        record.end_step(self.m, "define", _state(not differences), " ".join([words, *differences]))
+
+    def _make_definition(self, connection: Connection, guest: Guest) -> str:
+        """Define what libvirt did not. Secure, so that a VNC password is not lost; it goes straight to the host."""
+        if not guest.is_persistent(timeout_s=ASK_S):
+            connection.define(guest.xml(inactive=True, secure=True, timeout_s=ASK_S), timeout_s=ASK_S)
+            return "The live XML was dumped and defined; the definition was read back."
+        had = self.before.definition_xml
+        if had and definition_digest(guest.xml(inactive=True, timeout_s=ASK_S)) != definition_digest(had):
+            # Without PERSIST_DEST libvirt leaves an old definition as it lay there: the next start would be of another guest.
+            connection.define(self._good_definition(guest), timeout_s=ASK_S)
+            return (
+                f"An old definition lay on {self.m.destination_name}; the guest's own took its place and was read back."
+            )
+        return "libvirt made it persistent as it arrived; the definition was read back."
+
+    def _good_definition(self, guest: Guest) -> str:
+        """The source's definition, which is still there; where it does not answer, what runs."""
+        try:
+            if self.m.source:
+                with reach.libvirt(self.m.source) as connection:
+                    there = connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S)
+                    return there.xml(inactive=True, secure=True, timeout_s=ASK_S)
+        except HostError as error:
+            log.info("no definition from the source of migration %s: %s", self.m.pk, error)
+        return guest.xml(secure=True, migratable=True, timeout_s=ASK_S)
 
     def clean_up(self) -> None:
         """Undefine the guest at the source, or keep it as chosen: marked stale, autostart off."""
@@ -194,6 +255,10 @@ class Finish:
     def _carry_autostart(self) -> None:
         with reach.libvirt(self._destination) as connection:
             connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S).set_autostart(True, timeout_s=ASK_S)
+
+
+def _state(good: bool) -> StepState:
+    return StepState.DONE if good else StepState.WARNING
 
 
 def ask_for_sync(*hosts: Host | None) -> None:

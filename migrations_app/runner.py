@@ -15,7 +15,7 @@ from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
-from migrations_app import finish, offline, plan, preflight, record, views_of_hosts
+from migrations_app import finish, offline, pictures, plan, preflight, record, views_of_hosts
 from migrations_app.lease import Lease, new_owner
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
@@ -133,6 +133,7 @@ class Drive:
             record.end_step(self.m, "check", StepState.FAILED, first.message)
             record.fail(self.m, HostError(f"{first.message}{more}", hint=first.fix))
             return False
+        record.note(self.m, **pictures.before(self.m.source, str(self.m.vm_uuid)))
         warnings = [check.message for check in report.checks if check.level == "warning"]
         record.end_step(self.m, "check", StepState.WARNING if warnings else StepState.DONE, " ".join(warnings))
         if self._cancelled():

@@ -167,6 +167,17 @@ class TimelineSerializer(serializers.Serializer[Any]):
     reason = F.CharField()
 
 
+class ConformanceSerializer(serializers.Serializer[Any]):
+    name = F.CharField()
+    title = F.CharField()
+    level = F.ChoiceField(choices=["ok", "warning"])
+    before = F.CharField()
+    after = F.CharField()
+    message = F.CharField(help_text="What the difference means.")
+    act = F.CharField(help_text="The act on the VM that repairs it, empty where there is none.")
+    host = F.CharField(help_text="The host to do it on.")
+
+
 class ChoiceSerializer(serializers.Serializer[Any]):
     name = F.CharField()
     label = F.CharField()  # type: ignore[assignment]  # DRF's own attribute of that name is not used here
@@ -211,7 +222,7 @@ class MigrationSerializer(serializers.Serializer[Migration]):
     probe_port = F.IntegerField(allow_null=True, help_text="The guest's TCP port that is probed.")
     continuity = F.DictField(help_text="What other probes than the console's ping found.")
     estimate = F.DictField(help_text="What was expected when it started.")
-    conformance = F.ListField(child=F.DictField(), help_text="What differs from before the migration.")
+    conformance = ConformanceSerializer(many=True, help_text="What was compared with before, differences first.")
     explanation = F.DictField(help_text="Cause, fix and log lines of a failure.")
     timeline = TimelineSerializer(many=True)
     preflight = CheckSerializer(many=True)

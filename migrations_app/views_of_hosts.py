@@ -1,7 +1,8 @@
 """Asks one host what it says of a guest: the evidence that verdict.judge weighs."""
 
 from hosts import reach
-from hosts.errors import DomainNotFound, HostError
+from hosts.errors import DomainNotFound, HostError, Unsupported
+from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from migrations_app.models import Migration
 from migrations_app.verdict import View
@@ -18,15 +19,21 @@ def view(host: Host | None, vm_uuid: str) -> View:
             guest = connection.guest(vm_uuid, timeout_s=ASK_S)
             state, reason = guest.state(timeout_s=ASK_S)
             persistent = guest.is_persistent(timeout_s=ASK_S)
-            job = state not in ("shut off", "crashed") and guest.job_stats(timeout_s=ASK_S).kind in (
-                "bounded",
-                "unbounded",
-            )
-            return View(True, True, str(state), str(reason), persistent, job)
+            return View(True, True, str(state), str(reason), persistent, _has_job(guest, state))
     except DomainNotFound:
         return View(reachable=True)
     except HostError:
         return View(reachable=False)
+
+
+def _has_job(guest: Guest, state: str) -> bool:
+    if state in ("shut off", "crashed"):
+        return False
+    try:
+        return guest.job_stats(timeout_s=ASK_S).is_active
+    except Unsupported:
+        # qemuDomainGetJobStatsInternal: "migration statistics are available only on the source host"
+        return True
 
 
 def both(migration: Migration) -> tuple[View, View]:

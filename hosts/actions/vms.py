@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from django.core.cache import cache
+from django.utils import timezone
 
 from hosts import audit, holds, inventory, reach
 from hosts.actions.elsewhere import ask_others, require_not_active
 from hosts.compatible_cpu import CompatibleCpu
-from hosts.domain_xml import Domain
+from hosts.domain_xml import METADATA_URI, Domain
 from hosts.errors import DomainNotFound, HostError, Refused
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host, Placement, VirtualMachine
+from hosts.stale_mark import PREFIX, stale_mark
 
 ACT_TIMEOUT_S = 40.0
 CLAIM_S = 120
@@ -73,6 +75,36 @@ def define(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = 
             )
         if not guest.is_persistent(timeout_s=ACT_TIMEOUT_S):
             connection.define(guest.xml(inactive=True, secure=True, timeout_s=ACT_TIMEOUT_S), timeout_s=ACT_TIMEOUT_S)
+
+
+def redefine(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Make what runs on `host` the guest's definition there. The one that it had, with changes that wait, is replaced."""
+    with _act("define from what runs", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+        if not guest.is_active(timeout_s=ACT_TIMEOUT_S):
+            raise Refused(
+                f"{vm.name} does not run on {host.name}, so there is nothing to define it from.",
+                host=host.name,
+                vm=vm.name,
+            )
+        connection.define(guest.xml(secure=True, migratable=True, timeout_s=ACT_TIMEOUT_S), timeout_s=ACT_TIMEOUT_S)
+
+
+def mark_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
+    """Keep a leftover definition, but harmless: autostart off, and marked so that no console starts it.
+
+    Refused unless the guest is off on `host` and another host says, now, that it is active there.
+    """
+    with _act("mark definition as stale", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+        lives_on = [answer.host.name for answer in ask_others(vm=vm, host=host) if answer.is_active]
+        if guest.is_active(timeout_s=ACT_TIMEOUT_S) or not lives_on:
+            raise Refused(
+                f"{vm.name} is not proven to live on another host than {host.name}, so its definition is not marked.",
+                host=host.name,
+                vm=vm.name,
+            )
+        guest.set_autostart(False, timeout_s=ACT_TIMEOUT_S)
+        mark = stale_mark(lives_on=lives_on[0], since=timezone.now())
+        guest.set_metadata(mark, key=PREFIX, uri=METADATA_URI, timeout_s=ACT_TIMEOUT_S)
 
 
 def undefine_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
@@ -146,6 +178,8 @@ VM_ACTS: dict[str, Callable[..., None]] = {
     "reboot": reboot,
     "destroy": destroy,
     "define": define,
+    "redefine": redefine,
+    "mark-stale": mark_stale,
     "undefine-stale": undefine_stale,
     "adopt": adopt,
 }

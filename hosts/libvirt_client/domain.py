@@ -168,6 +168,10 @@ class Guest:
         """Its snapshots, checkpoints and saved state."""
         return self._call(lambda: guest_facts.read_kept_states(self._raw), timeout_s)
 
+    def snapshot_names(self, *, timeout_s: float = CALL_TIMEOUT_S) -> tuple[str, ...]:
+        """Those that libvirt knows of, also on a guest that is off."""
+        return self._call(lambda: tuple(sorted(self._raw.snapshotListNames(0))), timeout_s)
+
     def block_jobs(self, targets: Collection[str], *, timeout_s: float = CALL_TIMEOUT_S) -> tuple[str, ...]:
         """Those of the disks `targets` on which a block job works."""
         return self._call(lambda: guest_facts.read_block_jobs(self._raw, targets), timeout_s)

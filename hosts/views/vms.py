@@ -16,7 +16,7 @@ from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fra
 from hosts.models import Host, VirtualMachine, VmState
 from hosts.views.rows import flags_of, with_flags
 
-CONFIRMED = ("destroy", "undefine-stale", "adopt")
+CONFIRMED = ("destroy", "redefine", "undefine-stale", "adopt")
 """What can't be undone is asked for on a page of its own."""
 DONE = {
     "start": "{vm} was started on {host}.",
@@ -24,6 +24,8 @@ DONE = {
     "reboot": "{vm} was asked to restart.",
     "destroy": "{vm} was forced off on {host}.",
     "define": "{vm} is defined on {host} now.",
+    "redefine": "{vm} is defined on {host} as it runs now.",
+    "mark-stale": "The copy of {vm} on {host} is marked as stale, its autostart off.",
     "undefine-stale": "The stale copy of {vm} on {host} was removed; its disks were not touched.",
     "adopt": "The definition of {vm} on {host} is the good one now.",
 }

@@ -11,6 +11,7 @@ from migrations_app import rights, snapshot
 from migrations_app.forms import TuneForm, option_rows
 from migrations_app.models import Migration
 from migrations_app.states import State
+from migrations_app.views.repairs import repairs_for
 
 
 @require_safe
@@ -30,6 +31,7 @@ def page(request: HtmxHttpRequest, migration: Migration, tune_form: TuneForm, *,
         "tune_form": tune_form,
         "option_rows": option_rows(migration.options),
         "next_host": _next_host(request, migration),
+        "repairs": repairs_for(request.user, migration),
     }
     return render(request, "migrations_app/detail.html", context, status=status)
 

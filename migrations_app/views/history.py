@@ -19,7 +19,7 @@ from migrations_app.models import Migration
 PER_PAGE = 50
 CARDS = 12
 """At most so many cards of migrations under way; the table below holds them all."""
-LARGE = ("live_xml", "source_xml", "preflight", "evidence")
+LARGE = ("live_xml", "source_xml", "before", "preflight", "evidence", "conformance", "explanation")
 """Columns that no list shows."""
 CSV_COLUMNS = (
     "id",
@@ -49,7 +49,11 @@ def history(request: HtmxHttpRequest) -> HttpResponse:
     """The history, filtered, sorted and paged by the query string, below what is under way."""
     seen = snapshot.visible(request.user)
     filtered = MigrationFilter(filled(request), queryset=seen.defer(*LARGE))
-    active = seen.filter(state__in=states.ACTIVE).defer("live_xml", "source_xml").prefetch_related("steps", "timeline")
+    active = (
+        seen.filter(state__in=states.ACTIVE)
+        .defer("live_xml", "source_xml", "before")
+        .prefetch_related("steps", "timeline")
+    )
     count = active.count()
     context = {
         "filter": filtered,

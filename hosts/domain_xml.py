@@ -31,7 +31,8 @@ _UNIT_BYTES["k"] = 1024
 class Disk:
     """A disk, CD-ROM or floppy. `source` is a path, a device, a URL-like name or a volume's name; "" is an empty drive.
 
-    `backing_chain` lists the images below it, nearest first; libvirt shows it for running domains only.
+    `backing_chain` lists the images below it, nearest first, `backing_formats` their formats; libvirt shows both for
+    running domains only.
     """
 
     target: str
@@ -46,6 +47,8 @@ class Disk:
     shareable: bool = False
     transient: bool = False
     backing_chain: tuple[str, ...] = ()
+    backing_formats: tuple[str, ...] = ()
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,7 @@ def _other_blockers(root: etree._Element) -> tuple[Blocker, ...]:
 
 def _disk(element: etree._Element) -> Disk:
     source = element.find("source")
+    below = [backing for backing in element.iterfind(".//backingStore") if backing.find("source") is not None]
     return Disk(
         target=attribute(element, "target", "dev"),
         device=element.get("device", "disk"),
@@ -214,11 +218,9 @@ def _disk(element: etree._Element) -> Disk:
         readonly=element.find("readonly") is not None,
         shareable=element.find("shareable") is not None,
         transient=element.find("transient") is not None,
-        backing_chain=tuple(
-            _source(backing.find("source"))
-            for backing in element.iterfind(".//backingStore")
-            if backing.find("source") is not None
-        ),
+        backing_chain=tuple(_source(backing.find("source")) for backing in below),
+        backing_formats=tuple(attribute(backing, "format", "type") for backing in below),
+        encrypted=element.find(".//encryption") is not None,
     )
 
 

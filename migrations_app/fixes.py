@@ -11,12 +11,18 @@ from hosts.errors import HostError, InvalidInput, Refused
 from hosts.models import Host, Mount, MountState, VirtualMachine
 from migrations_app import preflight
 
-OPTION_FIXES = {"unsafe": "unsafe", "direct": "direct", "tunnel": "tunnelled"}
+OPTION_FIXES = {
+    "unsafe": ("unsafe", "on"),
+    "direct": ("direct", "on"),
+    "tunnel": ("tunnelled", "on"),
+    "copy_disks": ("copy_storage", "all"),
+}
 """Fixes that are an option of the migration: nothing is done to a host, the person only says yes to it."""
 LABELS = {
     "unsafe": "Tick Unsafe",
     "direct": "Let the console drive it",
     "tunnel": "Tunnel through libvirt",
+    "copy_disks": "Copy the disks along",
     "eject": "Eject the medium",
     "mount": "Mount it there",
     "compatible_cpu": "Choose a CPU that both have",

@@ -88,6 +88,7 @@ class MigrationForm(forms.Form):
     max_pause_ms = figure("max_pause_ms", "Longest pause, ms", "The autopilot never lets the guest stand still longer.")
     finish_within_s = figure("finish_within_s", "Must finish within, seconds", "For that policy only.")
     port = figure("port", "Port for the memory", "0: one of libvirt's, 49152 to 49215.")
+    disks_port = figure("disks_port", "Port for copied disks", "0: one of libvirt's, as for the memory.")
     parallel_connections = figure(
         "parallel_connections", "Parallel connections", "For networks faster than one core; 0 is one."
     )
@@ -110,6 +111,7 @@ class MigrationForm(forms.Form):
         "direct",
         "copy_storage",
         "port",
+        "disks_port",
         "parallel_connections",
         "bandwidth_mib",
         "max_downtime_ms",

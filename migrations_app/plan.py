@@ -1,7 +1,7 @@
 """A migration's options: as asked for, as libvirt's flags and parameters, and as the virsh command that does the same."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ LIMITS: dict[str, tuple[int, int]] = {
     "max_pause_ms": (100, 600_000),
     "finish_within_s": (0, 7 * 86_400),
     "port": (0, 65_535),
+    "disks_port": (0, 65_535),
     "timeout_s": (0, 7 * 86_400),
 }
 """Lowest and highest value of each number; 0 leaves the choice to libvirt (timeout_s: no limit)."""
@@ -33,7 +34,7 @@ class Options:
     definition removed after the guest is proven to run at the destination. `unsafe` only when asked for.
     `policy` says who steers; `max_pause_ms` is the longest standstill that the autopilot may cause, never raised without
     asking; `finish_within_s` (policy must_finish) is counted from the start of the copy. `port` is the destination's port
-    for the guest's memory, 0 libvirt's choice. `direct`: the console drives both hosts, for where the source can't reach
+    for the guest's memory, `disks_port` the one for disks that are copied along, 0 libvirt's choice. `direct`: the console drives both hosts, for where the source can't reach
     the destination's libvirt; such a migration ends if the console does.
     """
 
@@ -55,6 +56,7 @@ class Options:
     max_pause_ms: int = 2000
     finish_within_s: int = 0
     port: int = 0
+    disks_port: int = 0
     timeout_s: int = 0
     on_timeout: str = "cancel"
 
@@ -96,6 +98,8 @@ class Options:
             )
         if self.tunnelled and self.copy_storage != "none":
             raise InvalidInput("Disks can't be copied through the tunnel.", field="copy_storage")
+        if self.disks_port and self.disks_port == self.port:
+            raise InvalidInput("Memory and disks need a port each.", field="disks_port")
         if self.parallel_connections and self.allows_postcopy:
             # qemuMigrationParams in libvirt refuses multifd with post-copy at this QEMU's level.
             raise InvalidInput("Parallel connections and post-copy don't go together.", field="parallel_connections")
@@ -113,9 +117,13 @@ class Options:
         return asdict(self)
 
 
-def flag_names(options: Options) -> list[str]:
-    """The names (of libvirt_client.flags) of the flags for `options`.
+COPY_FLAGS = {"all": "non_shared_disk", "inc": "non_shared_inc"}
 
+
+def flag_names(options: Options, disks: Sequence[str] = ()) -> list[str]:
+    """The names (of libvirt_client.flags) of the flags for `options`; `disks` are the targets of those to copy along.
+
+    Without any no flag of copying is set: libvirt takes an empty list for all disks, shared ones as well, and damages them.
     Never undefine_source: the source's definition goes in a step of its own, once the destination is proven to run.
     """
     names = ["abort_on_error"]
@@ -131,12 +139,18 @@ def flag_names(options: Options) -> list[str]:
         "tunnelled": options.tunnelled,
         "parallel": options.parallel_connections > 0,
     }
+    if disks and options.copy_storage in COPY_FLAGS:
+        names.append(COPY_FLAGS[options.copy_storage])
     return names + [name for name, on in wanted.items() if on]
 
 
-def parameters(options: Options, *, migration_address: str) -> dict[str, Any]:
-    """The typed parameters, by the names of libvirt_client.flags."""
+def parameters(options: Options, *, migration_address: str, disks: Sequence[str] = ()) -> dict[str, Any]:
+    """The typed parameters, by the names of libvirt_client.flags; `disks` as for `flag_names`."""
     values: dict[str, Any] = {}
+    if disks and options.copy_storage in COPY_FLAGS:
+        values["migrate_disks"] = tuple(disks)
+        if options.disks_port:
+            values["disks_port"] = options.disks_port
     if migration_address and not options.tunnelled:
         values["uri"] = migration_uri(migration_address, options.port)
     if options.bandwidth_mib:
@@ -165,8 +179,16 @@ def migration_uri(address: str, port: int = 0) -> str:
     return f"tcp://{host}:{port}" if port else f"tcp://{host}"
 
 
-def command(options: Options, *, vm_name: str, source_uri: str, destination_uri: str, migration_address: str) -> str:
-    """The equivalent virsh command, quoted for a shell."""
+def command(
+    options: Options,
+    *,
+    vm_name: str,
+    source_uri: str,
+    destination_uri: str,
+    migration_address: str,
+    disks: Sequence[str] = (),
+) -> str:
+    """The equivalent virsh command, quoted for a shell; `disks` as for `flag_names`."""
     switches = {
         "--live": options.live,
         "--persistent": options.persistent,
@@ -189,6 +211,9 @@ def command(options: Options, *, vm_name: str, source_uri: str, destination_uri:
         "--abort-on-error",
     ]
     argv += [switch for switch, on in switches.items() if on]
+    if disks and options.copy_storage in COPY_FLAGS:
+        argv += [f"--copy-storage-{options.copy_storage}", "--migrate-disks", ",".join(disks)]
+        argv += ["--disks-port", str(options.disks_port)] if options.disks_port else []
     if options.parallel_connections:
         argv += ["--parallel-connections", str(options.parallel_connections)]
     if options.bandwidth_mib:

@@ -10,7 +10,11 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One moment of a migration: bytes, bytes per second, pages per second, seconds."""
+    """One moment of a migration: bytes, bytes per second, pages per second, seconds.
+
+    `total_bytes` and `remaining_bytes` are of disks and memory together; the `disk_*` figures are the disks' part of them.
+    Disks are copied first, and only when they are does libvirt speak of memory: until then it counts as a whole.
+    """
 
     percent: int = 0
     remaining_bytes: int = 0
@@ -24,6 +28,16 @@ class Progress:
     expected_downtime_ms: int | None = None
     eta_s: int | None = None
     elapsed_ms: int = 0
+    disk_total_bytes: int = 0
+    disk_remaining_bytes: int = 0
+    memory_total_bytes: int = 0
+
+    @property
+    def disk_percent(self) -> int:
+        """How far the disks are; 100 where none are copied."""
+        if not self.disk_total_bytes:
+            return 100
+        return 100 * (self.disk_total_bytes - self.disk_remaining_bytes) // self.disk_total_bytes
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -35,8 +49,15 @@ def advance(before: Progress, stats: JobStats) -> Progress:
     Remaining rises again at each round, so percent follows the low-water mark of what remains and never falls; it stays
     at 99 until the job has ended (vdsm does the same). The rate is libvirt's own, or the difference of two samples.
     """
+    disk_total = max(before.disk_total_bytes, stats.disk_total_bytes or 0)
+    disk_remaining = _or(stats.disk_remaining_bytes, before.disk_remaining_bytes)
+    memory_total = stats.memory_total_bytes or before.memory_total_bytes
     total = stats.data_total_bytes or before.total_bytes
-    remaining = stats.data_remaining_bytes if stats.data_remaining_bytes is not None else before.remaining_bytes
+    remaining = _or(stats.data_remaining_bytes, before.remaining_bytes)
+    if disk_total:
+        total = disk_total + memory_total
+        begun = bool(stats.memory_total_bytes)
+        remaining = disk_remaining + (_or(stats.memory_remaining_bytes, 0) if begun else memory_total)
     transferred = max(before.transferred_bytes, stats.data_processed_bytes or 0)
     elapsed = stats.time_elapsed_ms or before.elapsed_ms
     rate = stats.memory_bps or _rate(before, transferred, elapsed)
@@ -56,7 +77,14 @@ def advance(before: Progress, stats: JobStats) -> Progress:
         expected_downtime_ms=stats.downtime_ms,
         eta_s=eta_s(remaining_bytes=remaining, rate_bytes=rate, dirty_bytes=dirty * page),
         elapsed_ms=elapsed,
+        disk_total_bytes=disk_total,
+        disk_remaining_bytes=disk_remaining,
+        memory_total_bytes=memory_total,
     )
+
+
+def _or(said: int | None, before: int) -> int:
+    return before if said is None else said
 
 
 def _rate(before: Progress, transferred: int, elapsed_ms: int) -> int:

@@ -148,6 +148,7 @@ def sample(migration: Migration, progress: Progress, *, at_ms: int) -> None:
         dirty_pages_per_s=progress.dirty_pages_per_s,
         iteration=progress.iteration,
         throttle_percent=progress.throttle_percent,
+        disk_remaining_bytes=progress.disk_remaining_bytes,
     )
     note(migration, progress={**progress.to_dict(), "at_ms": at_ms})
     show_figures(migration)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from hosts import audit, reach
 from hosts.errors import Refused
-from migrations_app import finish, offline, record, runner, states, views_of_hosts
+from migrations_app import disks, finish, offline, record, runner, states, views_of_hosts
 from migrations_app.models import Kind, Migration
 from migrations_app.states import State
 from migrations_app.verdict import Finding, judge
@@ -20,6 +20,7 @@ def sweep() -> None:
     """Drive every migration that nobody drives; quick, since each drive has a thread of its own."""
     for pk in Migration.objects.filter(record.unowned(), state__in=states.DRIVEN).values_list("pk", flat=True):
         runner.launch(pk)
+    disks.sweep()
     unasked = Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - ASK_AGAIN)
     due = Migration.objects.filter(unasked, state=State.NEEDS_ATTENTION)
     for migration in due.select_related("vm", "source", "destination", "audit"):
@@ -81,6 +82,7 @@ def _carry_out(migration: Migration, choice: str) -> None:
             "What both hosts say has changed; nothing was done.", vm=migration.vm_name, hint="Look at the page again."
         )
     if choice == "close_as_failed":
+        disks.leave(migration)
         record.advance(migration, State.FAILED, hint="Neither host ran the guest when this was closed.")
         return
     host = migration.source if choice == "resume_at_source" else migration.destination

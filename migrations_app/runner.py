@@ -15,7 +15,7 @@ from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
-from migrations_app import finish, offline, pictures, plan, preflight, record, views_of_hosts
+from migrations_app import disks, finish, offline, pictures, plan, preflight, record, views_of_hosts
 from migrations_app.lease import Lease, new_owner
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
@@ -101,6 +101,7 @@ class Drive:
             self.finish()
         if self.m.is_over:
             record.thin(self.m)
+            disks.settle(self.m)
 
     def finish(self) -> None:
         """Verify, define, clean up; a host that stops answering is asked again until it does."""
@@ -134,6 +135,7 @@ class Drive:
             record.fail(self.m, HostError(f"{first.message}{more}", hint=first.fix))
             return False
         record.note(self.m, **pictures.before(self.m.source, str(self.m.vm_uuid)))
+        disks.plan(self.m, report)
         warnings = [check.message for check in report.checks if check.level == "warning"]
         record.end_step(self.m, "check", StepState.WARNING if warnings else StepState.DONE, " ".join(warnings))
         if self._cancelled():
@@ -165,6 +167,7 @@ class Drive:
         with reach.libvirt(source) as watching, ExitStack() as stack:
             sampler = Sampler(self.m, watching.guest(str(self.m.vm_uuid), timeout_s=15), self.pinger)
             if self.m.launched is None:
+                disks.create(self.m)
                 # The maximum downtime is no parameter of the call: the sampler sets it as soon as there is a job.
                 tuning = {"max_downtime_ms": self.options.max_downtime_ms} if self.options.max_downtime_ms else {}
                 record.note(self.m, launched=timezone.now(), tuning=tuning)
@@ -255,7 +258,9 @@ class Call:
         self.error: HostError | None = None
         self._guest, self._options = guest, options
         self._destination = migration.destination
-        self._parameters = plan.parameters(options, migration_address=migration.destination.migration_address)
+        self._disks = disks.targets(migration)
+        address = migration.destination.migration_address
+        self._parameters = plan.parameters(options, migration_address=address, disks=self._disks)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"migrate {migration.pk}", daemon=True)
 
@@ -275,7 +280,7 @@ class Call:
                 to: str | Connection = self._destination.uri_for_peers
                 if self._options.direct:
                     to = stack.enter_context(reach.open_own(self._destination))
-                self._guest.migrate(to, self._parameters, plan.flag_names(self._options))
+                self._guest.migrate(to, self._parameters, plan.flag_names(self._options, self._disks))
         except HostError as error:
             self.error = error
         except Exception as error:

@@ -14,7 +14,7 @@ from hosts.ping import Pinger
 from migrations_app import record
 from migrations_app.models import Migration
 from migrations_app.plan import Options
-from migrations_app.progress import Progress, advance
+from migrations_app.progress import MIB, Progress, advance
 from migrations_app.states import State
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,15 @@ class Sampler:
     timed_out: bool = False
     applied: dict[str, int] = field(default_factory=dict)
     quiet: int = 0
+
+    def __post_init__(self) -> None:
+        """Where disks are copied along, memory comes after them: count it from the start, or the bar would lie."""
+        disks, vm = self.migration.disks, self.migration.vm
+        if disks and vm:
+            planned = sum(disk["data_bytes"] for disk in disks)
+            self.progress = Progress(
+                disk_total_bytes=planned, disk_remaining_bytes=planned, memory_total_bytes=vm.memory_mib * MIB
+            )
 
     def watch(
         self, over: Callable[[], bool], *, lost: Callable[[], bool], pause: Callable[[float], None] = time.sleep

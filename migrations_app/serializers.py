@@ -149,6 +149,9 @@ class ProgressSerializer(serializers.Serializer[Any]):
     expected_downtime_ms = F.IntegerField(required=False, allow_null=True)
     eta_s = F.IntegerField(required=False, allow_null=True, help_text="null: it does not converge.")
     elapsed_ms = F.IntegerField(required=False)
+    disk_total_bytes = F.IntegerField(required=False, help_text="Of disks that are copied along; 0 where none are.")
+    disk_remaining_bytes = F.IntegerField(required=False, help_text="The disks' part of remaining_bytes.")
+    memory_total_bytes = F.IntegerField(required=False)
     at_ms = F.IntegerField(required=False)
 
 
@@ -158,6 +161,21 @@ class PingSerializer(serializers.Serializer[Any]):
     lost = F.IntegerField()
     longest_gap_ms = F.IntegerField(allow_null=True)
     strip = F.ListField(child=F.IntegerField(), help_text="1 answered, 0 lost; the newest last.")
+
+
+class CopiedDiskSerializer(serializers.Serializer[Any]):
+    """A disk that is copied along: its image at the destination, and what became of it."""
+
+    target = F.CharField(help_text="The disk's name, such as vda.")
+    path = F.CharField(help_text="The image, at the same path on both hosts.")
+    format = F.CharField()
+    capacity_bytes = F.IntegerField(help_text="As the guest sees it.")
+    data_bytes = F.IntegerField(help_text="How much of it there was to copy.")
+    backing = F.CharField(help_text="The image that it lies on, where only the top was copied.")
+    backing_format = F.CharField()
+    owner = F.CharField(help_text="Whom it was given to; empty where libvirt sees to that.")
+    mark = F.CharField(help_text="A second name of the image, by which the console knows it for its own.")
+    state = F.ChoiceField(choices=["planned", "creating", "created", "copied", "removed", "left"])
 
 
 class TimelineSerializer(serializers.Serializer[Any]):
@@ -221,6 +239,7 @@ class MigrationSerializer(serializers.Serializer[Migration]):
     waits_for = F.CharField(help_text="What a queued migration waits for.")
     probe_port = F.IntegerField(allow_null=True, help_text="The guest's TCP port that is probed.")
     continuity = F.DictField(help_text="What other probes than the console's ping found.")
+    disks = CopiedDiskSerializer(many=True, help_text="The disks that are copied along.")
     estimate = F.DictField(help_text="What was expected when it started.")
     conformance = ConformanceSerializer(many=True, help_text="What was compared with before, differences first.")
     explanation = F.DictField(help_text="Cause, fix and log lines of a failure.")

@@ -69,6 +69,7 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         "waits_for": migration.waits_for,
         "probe_port": migration.probe_port,
         "continuity": migration.continuity,
+        "disks": migration.disks,
         "estimate": migration.estimate,
         "conformance": migration.conformance,
         "explanation": migration.explanation,

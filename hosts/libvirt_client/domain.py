@@ -180,6 +180,10 @@ class Guest:
         """How much of its memory holds anything; None where neither the guest nor the host can say."""
         return self._call(lambda: guest_facts.read_memory_used_mib(self._raw), timeout_s)
 
+    def disk_sizes(self, targets: Collection[str], *, timeout_s: float = CALL_TIMEOUT_S) -> dict[str, tuple[int, int]]:
+        """By target: how big the guest sees the disk, and how much of it is allocated on the host, in bytes."""
+        return self._call(lambda: guest_facts.read_disk_sizes(self._raw, targets), timeout_s)
+
     def eject(self, target: str, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Take the medium out of the drive `target`, now and for the next start. Refused where there is no such drive."""
         self._call(lambda: guest_facts.eject(self._raw, target), timeout_s)

@@ -50,6 +50,18 @@ def read_memory_used_mib(raw: libvirt.virDomain) -> int | None:
     return min(stats["rss"], raw.info()[1] or stats["rss"]) // 1024
 
 
+def read_disk_sizes(raw: libvirt.virDomain, targets: Collection[str]) -> dict[str, tuple[int, int]]:
+    """One call for each disk; one of which nothing is known is left out."""
+    found = {}
+    for target in targets:
+        try:
+            capacity, allocation, _physical = raw.blockInfo(target)
+        except libvirt.libvirtError:
+            continue
+        found[target] = (int(capacity), int(allocation))
+    return found
+
+
 def eject(raw: libvirt.virDomain, target: str) -> None:
     """Take the medium out of a CD-ROM or floppy drive. Raises Refused where `target` is none."""
     for flag, xml in (

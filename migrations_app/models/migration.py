@@ -67,6 +67,8 @@ class Migration(models.Model):
     progress = models.JSONField(default=dict, help_text="The last figures, as progress.Progress says them.")
     ping = models.JSONField(default=dict, help_text="sent, lost, longest_gap_ms and the strip of answers.")
     continuity = models.JSONField(default=dict, help_text="Other probes than the console's ping; continuity.py.")
+    disks = models.JSONField(default=list, help_text="The disks copied along, and what became of each; disks.py.")
+    disks_settled = models.BooleanField(default=True, help_text="Nothing is left to be removed at the destination.")
     preflight = models.JSONField(default=list, help_text="The checks as they were when it started.")
     estimate = models.JSONField(default=dict, help_text="What was expected when it started; estimate.Estimate.")
     before = models.JSONField(default=dict, help_text="The guest at the source before; conformance.Picture.")
@@ -88,7 +90,10 @@ class Migration(models.Model):
                 name="one_active_migration_per_vm",
             )
         ]
-        indexes = [models.Index(fields=["state", "heartbeat"], name="migrations_without_owner")]
+        indexes = [
+            models.Index(fields=["state", "heartbeat"], name="migrations_without_owner"),
+            models.Index(fields=["state"], condition=models.Q(disks_settled=False), name="migrations_with_disks"),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.vm_name}: {self.source_name} to {self.destination_name}"

@@ -13,6 +13,7 @@ from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
 from migrations_app.preflight.asking import gather
 from migrations_app.preflight.checks import findings
+from migrations_app.preflight.copies import DiskCopy, copies
 from migrations_app.preflight.facts import Check, Facts
 from migrations_app.preflight.ranking import Standing, ranked
 from migrations_app.states import ACTIVE
@@ -34,6 +35,8 @@ class Report:
     estimate: dict[str, Any]
     command: str
     memory_free_mib: int | None = None
+    copies: tuple[DiskCopy, ...] = ()
+    """The disks to copy along, which alone are handed to libvirt."""
 
     @property
     def blockers(self) -> list[Check]:
@@ -118,12 +121,15 @@ def _run(ask: _Ask, destinations: Sequence[Host], *, limit_s: float) -> list[Rep
 def _report(ask: _Ask, destination: Host, facts: Facts, held: list[Check]) -> Report:
     off = ask.kind == Kind.OFFLINE
     expected = forecast(ask.vm, destination, ask.options, memory_used_mib=facts.memory_used_mib)
+    copied = () if off else copies(facts, ask.options)
+    disks = [copy.target for copy in copied]
     return Report(
         destination=destination,
         checks=[*held, *findings(facts, ask.options, off=off)],
         estimate={} if off else expected.to_dict(),
-        command=command_for(ask.vm, destination, ask.options, off=off),
+        command=command_for(ask.vm, destination, ask.options, off=off, disks=disks),
         memory_free_mib=facts.memory_free_mib if facts.memory_free_mib is not None else destination.memory_free_mib,
+        copies=copied,
     )
 
 
@@ -145,7 +151,10 @@ def source_of(vm: VirtualMachine) -> Host:
     return vm.host
 
 
-def command_for(vm: VirtualMachine, destination: Host, options: Options, *, off: bool = False) -> str:
+def command_for(
+    vm: VirtualMachine, destination: Host, options: Options, *, off: bool = False, disks: Sequence[str] = ()
+) -> str:
+    """The equivalent virsh command; which `disks` are copied along is known once the preflight has proven it."""
     names = {
         "vm_name": vm.name,
         "source_uri": source_of(vm).uri,
@@ -153,7 +162,7 @@ def command_for(vm: VirtualMachine, destination: Host, options: Options, *, off:
     }
     if off:
         return plan.offline_command(options, **names)
-    return plan.command(options, **names, migration_address=destination.migration_address)
+    return plan.command(options, **names, migration_address=destination.migration_address, disks=disks)
 
 
 def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:

@@ -144,7 +144,7 @@ class _Round:
         )
 
     def _look(self, host: Host, role: str, facts: Facts) -> Look:
-        wanted = _wanted(facts)
+        wanted = _wanted(facts, copying=self.options.copy_storage != "none")
         flat = [part for pair in wanted for part in pair]
         argv = ["timeout", "10", "sh", "-c", looking.LOOK, "kvmconsole", role, self.token, *flat]
         asked = time.time()
@@ -183,11 +183,12 @@ class _Round:
         """Listen at the destination, connect from the source; never from the console, whose way is another one."""
         if self.options.tunnelled:
             return None
-        wanted = [str(self.options.port), str(self.options.port), str(ports.LISTEN_S)]
+        disks = self.options.disks_port if self.options.copy_storage != "none" else 0
+        wanted = [str(number) for number in (self.options.port, self.options.port, ports.LISTEN_S, disks)]
         argv = ["sh", "-c", ports.START_LISTENER, ports.LISTEN, *wanted]
         try:
             said = reach.run(destination, argv, timeout_s=ASK_S, check=False).stdout
-            own_name, listening = ports.read_listening(said)
+            own_name, listening, disks_taken = ports.read_listening(said)
             host = destination.migration_address or own_name
             if not HOST_NAME.fullmatch(host):
                 return Way(unable=f"{destination.name} calls itself {host!r}")
@@ -197,7 +198,7 @@ class _Round:
                 return Way(host=host, taken=True)
             numbers = [str(port) for port in listening]
             argv = ["sh", "-c", ports.CONNECT, "kvmconsole", host, str(ports.CONNECT_S), *numbers]
-            return ports.read_way(host, self._run_at_source(argv))
+            return replace(ports.read_way(host, self._run_at_source(argv)), disks_taken=disks_taken)
         except HostError as error:
             return Way(unable=str(error))
 
@@ -235,13 +236,18 @@ def files_of(domain: Domain) -> set[str]:
     return images_of(domain) | {path for path in devices if path}
 
 
-def _wanted(facts: Facts) -> list[tuple[str, str]]:
-    """What LOOK is to look at."""
+def _wanted(facts: Facts, *, copying: bool) -> list[tuple[str, str]]:
+    """What LOOK is to look at; `copying` disks takes more."""
     assert facts.domain
     pairs = [("folder", path) for path in disk_folders(facts.domain)]
     pairs += [("image", path) for path in facts.needs.writable_images]
     pairs += [("file", path) for path in (*sorted(files_of(facts.domain)), *facts.needs.boot_files)]
-    return pairs + [("dir", path) for path in facts.needs.folders]
+    pairs += [("dir", path) for path in facts.needs.folders]
+    if copying:
+        below = sorted({path for disk in facts.domain.disks if disk.type == "file" for path in disk.backing_chain})
+        pairs += [("space", path) for path in disk_folders(facts.domain)]
+        pairs += [(kind, path) for path in below for kind in ("size", "sum")]
+    return pairs
 
 
 def _folders(domain: Domain, source: Look, destination: Look, token: str) -> tuple[Folder, ...]:
@@ -272,4 +278,5 @@ def _folder(path: str, source: FolderLook, destination: FolderLook, token: str) 
         not problem,
         problem,
         copied=not problem and source.inode != destination.inode,
+        apart=bool(problem) and source.probe == "written" and not destination.probe,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from migrations_app.plan import Options
 from migrations_app.preflight.facts import Check, Facts, Folder
+from migrations_app.preflight.of_copies import of_copies
 from migrations_app.preflight.of_guest import of_guest
 from migrations_app.preflight.of_hosts import of_hosts
 from migrations_app.preflight.of_place import of_network, of_place
@@ -26,6 +27,7 @@ def findings(facts: Facts, options: Options, *, off: bool = False) -> list[Check
         checks += of_place(facts, facts.domain)
         checks += of_network(facts, facts.domain)
         checks += of_storage(facts, facts.domain, options)
+        checks += () if off else of_copies(facts, facts.domain, options)
         checks += () if off else of_transport(facts, options)
     if off:
         return [check for check in checks if check.name not in OF_RUNNING] + list(_is_off(facts))

@@ -34,7 +34,8 @@ class Check:
 class Folder:
     """What one disk folder is on both hosts; `same` only if a file written on one was read on the other.
 
-    `copied`: it was read, but as another file: the inode numbers differ.
+    `copied`: it was read, but as another file: the inode numbers differ. `apart`: it is proven to be other storage, the
+    file was written on the source and the destination, asked, has none; where nothing could be proven both are False.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Folder:
     same: bool = False
     problem: str = ""
     copied: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,5 @@ class Facts:
     way: Way | None = None
     migration_address: str = ""
     memory_used_mib: int | None = None
+    disk_sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By a disk's target: how big the guest sees it, and how much of it is allocated on the source, in bytes."""

@@ -54,12 +54,18 @@ def ask_source(vm: VirtualMachine, source: Host, also: Callable[[Connection], No
                 memory_used_mib=guest.memory_used_mib(timeout_s=ASK_S) if state == "running" else None,
             )
             if state == "running" and not job:
+                facts = replace(facts, disk_sizes=guest.disk_sizes(_files(domain), timeout_s=ASK_S))
                 also(connection)
             return facts, info.host_uuid
     except DomainNotFound:
         return replace(facts, source_error=f"it does not know {vm.name} any more; refresh the host"), ""
     except HostError as error:
         return replace(facts, source_error=str(error)), ""
+
+
+def _files(domain: Domain) -> list[str]:
+    """The targets of the disks that are image files."""
+    return [disk.target for disk in domain.disks if disk.type == "file" and disk.source and disk.device == "disk"]
 
 
 def ask_destination(facts: Facts, vm: VirtualMachine, destination: Host, source_uuid: str) -> Facts:

@@ -28,6 +28,7 @@ say selinux "$(getenforce 2>/dev/null)"
 say virt_use_nfs "$(getsebool virt_use_nfs 2>/dev/null)"
 say apparmor "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)"
 command -v swtpm >/dev/null && say swtpm yes
+command -v qemu-img >/dev/null && say qemu_img yes
 for name in dynamic_ownership security_driver migration_port_min migration_port_max; do say conf "$name=$(conf "$name")"; done
 for size in /sys/kernel/mm/hugepages/hugepages-*kB; do
   [ -r "$size/free_hugepages" ] && say huge "${size##*-} $(cat "$size/free_hugepages")"
@@ -38,6 +39,14 @@ say qemu_user "$user"
 as_qemu() {
   if [ "$(id -u "$user" 2>/dev/null)" = "$(id -u)" ]; then "$@"
   else setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@"; fi
+}
+sample() {
+  [ -r "$1" ] || return
+  size=$(stat -Lc %s -- "$1") part=0
+  printf '%s ' "$size"
+  { while [ $part -lt 16 ]; do
+      dd if="$1" bs=65536 count=1 skip=$((size / 65536 * part / 16)) 2>/dev/null; part=$((part + 1))
+    done; tail -c 65536 -- "$1"; } | sha256sum | cut -c1-64
 }
 tls=$(conf migrate_tls_x509_cert_dir)
 [ -n "$tls" ] || tls=$(conf default_tls_x509_cert_dir)
@@ -61,12 +70,15 @@ while [ $# -gt 1 ]; do
     else say image "closed $(stat -Lc '%U:%G %a' "$path")"; fi ;;
   file) [ -e "$path" ] && say file there || say file absent ;;
   dir) [ -d "$path" ] && say dir there || say dir absent ;;
+  space) [ -d "$path" ] && say space "$(df -P -k -- "$path" | tail -n 1)" || say space absent ;;
+  size) say size "$(stat -Lc '%b %B' -- "$path" 2>/dev/null)" ;;
+  sum) say sum "$(sample "$path")" ;;
   esac
 done
 say end ok
 """.replace("QEMU_CONF", QEMU_CONF)
-"""Arguments: the role, a token, then pairs of a kind (folder, image, file, dir) and a path. Lists of answers keep
-the order of the arguments. A folder's probe file is written at the source and read at the destination. Of qemu.conf
+"""Arguments: the role, a token, then pairs of a kind (folder, image, file, dir, space, size, sum) and a path. Lists
+of answers keep the order of the arguments. A sum is a file's size and a digest of 17 samples over all of it. A folder's probe file is written at the source and read at the destination. Of qemu.conf
 only the named settings are read: it can hold passwords. For TLS, libvirt takes libvirt-migrate where qemu.conf names no folder (virQEMUDriverConfigSetDefaults)."""
 
 REMOVE_PROBES = 'token=$1; shift; for folder; do rm -f -- "$folder/.kvmconsole-probe-$token"; done'
@@ -80,6 +92,14 @@ class FolderLook:
     kind: str = ""
     probe: str = ""
     inode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How much is free at a folder, and on which file system it lies."""
+
+    system: str
+    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +127,10 @@ class Look:
     images: dict[str, str] = field(default_factory=dict)
     files: dict[str, bool] = field(default_factory=dict)
     dirs: dict[str, bool] = field(default_factory=dict)
+    has_qemu_img: bool = False
+    spaces: dict[str, Space] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, str] = field(default_factory=dict)
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -156,6 +180,10 @@ def parse(output: str, wanted: Iterable[tuple[str, str]], *, asked_s: float, ans
         images=dict(each("image")),
         files={path: answer == "there" for path, answer in each("file")},
         dirs={path: answer == "there" for path, answer in each("dir")},
+        has_qemu_img=one("qemu_img") == "yes",
+        spaces={path: space for path, answer in each("space") if (space := _space(answer))},
+        sizes={path: _product(answer) for path, answer in each("size")},
+        sums={path: answer for path, answer in each("sum") if answer},
     )
 
 
@@ -181,3 +209,17 @@ def _cpu(line: str) -> dict[str, str]:
 def _huge_pages(lines: list[str]) -> dict[int, int]:
     pairs = (line.replace("kB", "").split() for line in lines)
     return {int(pair[0]): int(pair[1]) for pair in pairs if len(pair) == 2 and all(part.isdigit() for part in pair)}
+
+
+def _space(line: str) -> Space | None:
+    """A line of `df -P -k`: file system, blocks, used, available, per cent, mount point (POSIX)."""
+    words = line.split()
+    if len(words) < 6 or not words[3].isdigit():
+        return None
+    return Space(system=words[0] if words[0].startswith("/") else words[5], free_bytes=int(words[3]) * 1024)
+
+
+def _product(line: str) -> int:
+    """Blocks and their size, from stat."""
+    words = line.split()
+    return int(words[0]) * int(words[1]) if len(words) == 2 and all(word.isdigit() for word in words) else 0

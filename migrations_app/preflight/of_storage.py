@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 
 from hosts.domain_xml import Domain
 from migrations_app.plan import Options
+from migrations_app.preflight.copies import copies, folder_of, images, why_not
+from migrations_app.preflight.copies import needed as needed_images
 from migrations_app.preflight.facts import Check, Facts, Folder
 
 SHARED_FILE_SYSTEMS = frozenset(
@@ -17,38 +19,51 @@ NFS = frozenset({"nfs", "nfs4"})
 
 
 def of_storage(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
-    yield from _folders(facts, domain)
+    yield from _folders(facts, domain, options)
     yield from _owners(facts)
     yield from _pools(facts, domain)
     yield from _security(facts)
     yield from _cache(facts, domain, options)
 
 
-def _folders(facts: Facts, domain: Domain) -> Iterator[Check]:
-    apart = [folder for folder in facts.folders if not folder.same]
+def _folders(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
+    copied = copies(facts, options)
+    needed = needed_images(domain, copied)
+    folders = [folder for folder in facts.folders if not copied or folder.path in map(folder_of, needed)]
+    missing = [path for path in facts.missing_files if not copied or path in needed]
+    apart = [folder for folder in folders if not folder.same]
     for folder in apart:
         message = f"{folder.path} is not the same storage on both hosts: {folder.problem}"
-        fix = f"Mount on {facts.destination} what {facts.source} has there ({folder.source_mount or 'nothing is mounted'})."
-        act = "mount" if _is_mountable(folder) else ""
-        yield Check("storage", "Shared storage", "blocker", message, fix, act, folder.path if act else "")
+        fix = f"Mount on {facts.destination} what {facts.source} has there ({folder.source_mount or 'nothing is mounted'})"
+        act, arg = ("mount", folder.path) if _is_mountable(folder) else ("", "")
+        if _is_copyable(folder, facts, domain):
+            fix += ", or copy the disks along"
+            act = act or "copy_disks"
+        yield Check("storage", "Shared storage", "blocker", message, f"{fix}.", act, arg)
     drives = {disk.source: disk.target for disk in domain.disks if disk.device in ("cdrom", "floppy")}
-    for path in facts.missing_files:
+    for path in missing:
         message = f"{facts.destination} does not see {path}."
         if path in drives:
             fix = "Put the medium on shared storage, or eject it."
             yield Check("files", "Disk images", "blocker", message, fix, "eject", drives[path])
         else:
             yield Check("files", "Disk images", "blocker", message, "Mount the share there, at the same path.")
-    if not facts.folders or apart or facts.missing_files:
+    if not folders or apart or missing:
         return
-    paths = ", ".join(folder.path for folder in facts.folders)
-    if any(folder.copied for folder in facts.folders):
+    paths = ", ".join(folder.path for folder in folders)
+    if any(folder.copied for folder in folders):
         message = f"A file written to {paths} on {facts.source} appears on {facts.destination} under another number: is it a copy?"
         fix = "Make sure that both hosts mount the same file system and that nothing copies files between two."
         yield Check("storage", "Shared storage", "warning", message, fix)
     else:
         message = f"A file written to {paths} on {facts.source} was read on {facts.destination}."
         yield Check("storage", "Shared storage", "ok", message)
+
+
+def _is_copyable(folder: Folder, facts: Facts, domain: Domain) -> bool:
+    """All that lies in it are disks that can be copied along."""
+    found = [disk for disk in domain.disks if folder.path in map(folder_of, images(disk))]
+    return folder.apart and all(folder_of(disk.source) == folder.path and not why_not(disk, facts) for disk in found)
 
 
 def _is_mountable(folder: Folder) -> bool:
@@ -103,7 +118,7 @@ def _security(facts: Facts) -> Iterator[Check]:
 
 
 def _cache(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
-    unsafe = list(_unsafe_disks(facts, domain))
+    unsafe = list(_unsafe_disks(facts, domain, {copy.target for copy in copies(facts, options)}))
     if unsafe and not options.unsafe:
         message = f"libvirt will call this unsafe: {'; '.join(unsafe)}."
         proven = bool(facts.folders) and all(folder.same and not folder.copied for folder in facts.folders)
@@ -121,10 +136,11 @@ def _cache(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
         yield Check("cache", "Cache mode", "ok", "Shared file system and a safe cache mode.")
 
 
-def _unsafe_disks(facts: Facts, domain: Domain) -> Iterator[str]:
+def _unsafe_disks(facts: Facts, domain: Domain, copied: set[str]) -> Iterator[str]:
+    """libvirt calls those safe that it copies itself."""
     kinds = {folder.path: folder.source_kind for folder in facts.folders}
     for disk in domain.disks:
-        if disk.type != "file" or not disk.source or disk.readonly or disk.shareable:
+        if disk.type != "file" or not disk.source or disk.readonly or disk.shareable or disk.target in copied:
             continue
         kind = kinds.get(str(PurePosixPath(disk.source).parent), "")
         if kind and kind not in SHARED_FILE_SYSTEMS:

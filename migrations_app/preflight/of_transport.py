@@ -55,6 +55,9 @@ def _ports(facts: Facts, options: Options) -> Iterator[Check]:
         message = f"On {facts.destination} {wanted} is taken."
         yield Check("ports", title, "blocker", message, "Choose another port, or wait until a migration there is over.")
         return
+    if way.disks_taken:
+        message = f"On {facts.destination} port {options.disks_port}, meant for the disks, is taken."
+        yield Check("ports", title, "blocker", message, "Choose another port for the disks, or 0 for libvirt's choice.")
     closed = [(port, how) for port, how in way.tried if how != "open"]
     if closed:
         told = "; ".join(
@@ -73,7 +76,8 @@ def _ports(facts: Facts, options: Options) -> Iterator[Check]:
 
 def _range(look: Look | None, options: Options) -> str:
     if options.port:
-        return str(options.port)
+        disks = f" and {options.disks_port}" if options.disks_port else ""
+        return f"{options.port}{disks}"
     low, high = look.ports if look else (49152, 49215)
     return f"{low} to {high}"
 

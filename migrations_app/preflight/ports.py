@@ -9,7 +9,7 @@ CONNECT_S = 3
 
 LISTEN = """
 import os, select, socket, sys, time
-low, high, limit_s = map(int, sys.argv[1:4])
+low, high, limit_s, disks = map(int, sys.argv[1:5])
 def listen(ports):
     for port in ports:
         for family, address in ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")):
@@ -30,6 +30,11 @@ while not first and time.monotonic() < patience:
     first = listen(range(low, high + 1))
 last = listen(range(high, low, -1)) if first and high > low else None
 sockets = [found for found in (first, last) if found]
+if first and disks:
+    third = listen([disks])
+    sockets += [third] if third else []
+    if not third:
+        print("taken", disks, flush=True)
 print("listening", *(found.getsockname()[1] for found in sockets), flush=True)
 if os.fork():
     os._exit(0)
@@ -44,8 +49,8 @@ while sockets and time.monotonic() < end:
         found.close()
         sockets.remove(found)
 """
-"""Takes the lowest and the highest free port of a range, says which, and waits for one connection to each. Where all
-are taken it tries again for two seconds: another preflight may be at the same port, and lets go of it soon."""
+"""Takes the lowest and the highest free port of a range, and the disks' port if there is one; says which, and waits for
+one connection to each. Where all are taken it tries again for two seconds: another preflight may be at the same port, and lets go of it soon."""
 
 START_LISTENER = r"""
 low=$1 high=$2
@@ -53,11 +58,12 @@ conf() { sed -n "s/^ *$1 *= *\([0-9]*\) *$/\1/p" /etc/libvirt/qemu.conf 2>/dev/n
 [ "$low" -gt 0 ] || { low=$(conf migration_port_min); high=$(conf migration_port_max); }
 echo "hostname $(hostname -f 2>/dev/null || hostname)"
 for python in python3 /usr/libexec/platform-python; do
-  command -v "$python" >/dev/null && exec "$python" -c "$0" "${low:-49152}" "${high:-49215}" "$3"
+  command -v "$python" >/dev/null && exec "$python" -c "$0" "${low:-49152}" "${high:-49215}" "$3" "$4"
 done
 echo unable
 """
-"""Arguments: the first and the last port, 0 for what qemu.conf or libvirt's own default says; seconds to wait."""
+"""Arguments: the first and the last port, 0 for what qemu.conf or libvirt's own default says; seconds to wait; the port
+for copied disks, 0 for none of its own."""
 
 CONNECT = r"""
 host=$1 limit=$2; shift 2
@@ -76,7 +82,8 @@ wait
 class Way:
     """What the source found of the way to the destination's migration ports.
 
-    `tried` maps each port to "open", "silent" or what was said; `unable` says why nothing could be tried.
+    `tried` maps each port to "open", "silent" or what was said; `unable` says why nothing could be tried; `disks_taken`
+    that the port for copied disks is in use.
     """
 
     host: str = ""
@@ -84,13 +91,15 @@ class Way:
     tried: tuple[tuple[int, str], ...] = ()
     taken: bool = False
     unable: str = ""
+    disks_taken: bool = False
 
 
-def read_listening(output: str) -> tuple[str, list[int] | None]:
-    """The destination's own name, and the ports that it listens at; None where it has no means to listen."""
+def read_listening(output: str) -> tuple[str, list[int] | None, bool]:
+    """The destination's own name, the ports that it listens at (None where it has no means to listen), and whether the
+    port for copied disks is taken."""
     lines = dict(line.partition(" ")[::2] for line in output.splitlines())
     ports = [int(port) for port in lines.get("listening", "").split() if port.isdigit()]
-    return lines.get("hostname", "").strip(), ports if "listening" in lines else None
+    return lines.get("hostname", "").strip(), ports if "listening" in lines else None, "taken" in lines
 
 
 def read_way(host: str, output: str) -> Way:

@@ -28,12 +28,8 @@ def fix_of(check: Any) -> dict[str, str]:
     """The button of a check that can be put right: what it says, where it posts to, and the field that it sends."""
     act, arg = check.fix_act, check.fix_arg
     if act in OPTION_FIXES:
-        return {
-            "label": LABELS[act],
-            "url": reverse("migrations:preflight"),
-            "name": OPTION_FIXES[act],
-            "value": "on",
-        }
+        name, value = OPTION_FIXES[act]
+        return {"label": LABELS[act], "url": reverse("migrations:preflight"), "name": name, "value": value}
     if act in FIXES:
         url = reverse(f"migrations:fix-{act.replace('_', '-')}")
         return {"label": LABELS[act], "url": url, "name": "arg", "value": arg}
@@ -63,6 +59,30 @@ def _seconds(started: str | None, finished: str | None) -> float | None:
 def shown_percent(m: dict[str, Any]) -> int:
     """The bar's value: 100 once the migration is completed, and not before."""
     return 100 if m["state"] == State.COMPLETED else int(m["progress"].get("percent") or 0)
+
+
+@register.filter
+def copied_label(m: dict[str, Any]) -> str:
+    """What the bar counts."""
+    return "Disks and memory copied" if m["disks"] else "Memory copied"
+
+
+@register.filter
+def copied_parts(m: dict[str, Any]) -> dict[str, int]:
+    """How far the disks are, and the memory, which is copied after them; empty where no disks are copied."""
+    figures, over = m["progress"], m["progress"].get("percent") == 100
+    disks, memory = figures.get("disk_total_bytes") or 0, figures.get("memory_total_bytes") or 0
+    if not disks:
+        return {}
+    disks_left = 0 if over else figures.get("disk_remaining_bytes") or 0
+    memory_left = 0 if over else max(0, (figures.get("remaining_bytes") or 0) - disks_left)
+    return {
+        "disk_bytes": disks,
+        "disk_left_bytes": disks_left,
+        "disk_percent": 100 * (disks - disks_left) // disks,
+        "memory_left_bytes": memory_left,
+        "memory_percent": max(0, 100 * (memory - memory_left) // memory) if memory else 0,
+    }
 
 
 @register.filter

@@ -48,6 +48,13 @@ def _add_guest(parser: argparse.ArgumentParser, common: argparse.ArgumentParser)
     start.add_argument("--beat", type=int, metavar="SECONDS", dest="beat_s", help="heartbeat interval, 0 for none")
     start.add_argument("--address", help="IPv4 address (default: the next free one)")
     start.add_argument("--cache", choices=["none", "writeback", "directsync", "writethrough"])
+    start.add_argument(
+        "--disk-folder",
+        metavar="FOLDER",
+        help="where its disk lies (default: the share); each host has its own /var/lib",
+    )
+    start.add_argument("--data", type=int, metavar="MIB", dest="data_mib", help="a second disk of random data")
+    start.add_argument("--data-folder", metavar="FOLDER", help="where that lies (default: the host's own storage)")
     start.add_argument("--transient", action="store_true")
     start.add_argument("--vnc", action="store_true", default=None)
     start.add_argument("--wait", type=float, metavar="SECONDS", default=0, dest="wait_s", help="until it answers ping")
@@ -115,6 +122,7 @@ def _guest(lab: Lab, options: dict[str, Any], *, say: Callable[[str], None]) -> 
     name = options["name"]
     if verb == "start":
         keys = ("host", "transient", "address", "wait_s", "memory_mib", "dirty_mib", "beat_s", "cache", "vnc")
+        keys += ("disk_folder", "data_mib", "data_folder")
         spec = lab.guests.start(name, **{key: options[key] for key in keys})
         say(f"guest {name} runs on {lab.guests.host_of(name)}, address {spec.address}")
     elif verb == "heartbeat":

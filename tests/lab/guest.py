@@ -14,11 +14,25 @@ from . import guest_xml, heartbeat, network, rootfs
 from .guest_xml import GuestSpec
 from .heartbeat import Heartbeat
 from .host import LabHost, require_kvm
-from .identity import EXPORT
+from .identity import EXPORT, MOUNT_TARGET
 from .network import KVM_HOSTS, NFS_HOST, Network
 from .process import LabError, run, wait_for
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"share": {}, "busy": {"memory_mib": 256, "dirty_mib": 60}}
+DATA_DISK = """
+set -e
+image=$1 mib=$2 backing=$3
+[ ! -e "$image" ] || exit 0
+mkdir -p "${image%/*}"
+if [ -n "$backing" ]; then
+  [ -e "$backing" ] || dd if=/dev/urandom of="$backing" bs=1M count="$mib" status=none
+  qemu-img create -q -f qcow2 -F raw -b "$backing" "$image" "${mib}M"
+else
+  dd if=/dev/urandom of="$image.raw" bs=1M count="$mib" status=none
+  qemu-img convert -f raw -O qcow2 "$image.raw" "$image"
+  rm "$image.raw"
+fi
+"""
 LIST_ROW = re.compile(r"\s*\S+\s+(.+?)\s{2,}(\S.*?)\s*")  # id, name, state, as `virsh -q list` prints them
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
@@ -96,7 +110,7 @@ class Guests:
         return spec
 
     def _ensure_image(self, host: LabHost, spec: GuestSpec) -> None:
-        if host.mounted_source() is None:
+        if spec.disk_folder.startswith(MOUNT_TARGET) and host.mounted_source() is None:
             raise LabError(
                 f"{host.name} has not mounted the storage, so guest {spec.name} has no disk. Run: lab up --mounted"
             )
@@ -106,6 +120,9 @@ class Guests:
             'test -e "$1" || { mkdir -p "${1%/*}" && qemu-img create -q -f qcow2 -o preallocation=full "$1" "$2"; }'
         )
         host.run(["sh", "-c", script, "sh", spec.image, str(heartbeat.DISK_BYTES)], host.start_timeout_s)
+        if spec.data_mib:
+            argv = ["sh", "-c", DATA_DISK, "sh", spec.data_image, str(spec.data_mib)]
+            host.run([*argv, spec.backing_image if spec.data_backing else ""], host.start_timeout_s)
 
     def _save_capabilities(self, host: LabHost) -> None:
         if self.saved_capabilities.exists():
@@ -180,19 +197,27 @@ class Guests:
         self.destroy(name)
         for host in self._kvm_hosts():
             host.run(["virsh", "undefine", name], check=False)
-            host.run(["rm", "-f", f"{guest_xml.SERIAL_LOG_FOLDER}/{name}-serial.log"])
-        self._hosts[NFS_HOST].run(["rm", "-f", f"{EXPORT}/kvm/{name}.qcow2"])
+            own = [f"{guest_xml.LOCAL_FOLDER}/{name}{ending}" for ending in (".qcow2", "-data.qcow2", "-base.raw")]
+            host.run(["rm", "-f", f"{guest_xml.SERIAL_LOG_FOLDER}/{name}-serial.log", *own])
+        shared = [f"{EXPORT}/kvm/{name}{ending}" for ending in (".qcow2", "-data.qcow2", "-base.raw")]
+        self._hosts[NFS_HOST].run(["rm", "-f", *shared])
         with self._locked():
             network.forget_guest(self._network, name, registry=self._registry)
 
     def heartbeat(self, name: str) -> Heartbeat:
-        """Read the guest's disk on the server, running or not. cache=writeback may hold the last half minute back."""
+        """Read the guest's disk on the server, running or not, or on the host that runs it where it lies there alone.
+
+        cache=writeback may hold the last half minute back.
+        """
         script = (
             "copy=$(mktemp) && trap 'rm -f \"$copy\"' EXIT && "
             'qemu-img convert -U -f qcow2 -O raw "$1" "$copy" && gzip -1 <"$copy" | base64 -w0'
         )
-        path = f"{EXPORT}/kvm/{name}.qcow2"
-        done = self._hosts[NFS_HOST].run(["bash", "-o", "pipefail", "-c", script, "bash", path], 120)
+        host, path = self._hosts[NFS_HOST], f"{EXPORT}/kvm/{name}.qcow2"
+        runs_on, local = self.host_of(name), f"{guest_xml.LOCAL_FOLDER}/{name}.qcow2"
+        if runs_on and self._hosts[runs_on].run(["test", "-e", local], check=False).returncode == 0:
+            host, path = self._hosts[runs_on], local
+        done = host.run(["bash", "-o", "pipefail", "-c", script, "bash", path], 120)
         return heartbeat.parse(gzip.decompress(base64.b64decode(done.stdout)))
 
     def wait_for_beats(self, name: str, *, count: int = 3, timeout_s: float = 60) -> Heartbeat:

@@ -2,6 +2,7 @@
 # The lab guest, whole: PID 1 of a busybox initramfs. Told by the kernel command line:
 #   guest=NAME address=A.B.C.D/N gateway=A.B.C.D  answer ping there
 #   beat=SECONDS   write a heartbeat to /dev/vda and ttyS0 that often (heartbeat.py holds the layout of the disk)
+#   (and a web server at port 80)
 #   dirty=MIB      rewrite that much memory without end
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -28,6 +29,8 @@ if [ -n "$address" ]; then
     ping -c 1 -W 1 "$gateway" >/dev/null 2>&1 &
   fi
 fi
+# A service, so that one can see more of the guest than its kernel.
+httpd -p 80 -h /tmp
 boot_id=$(cat /proc/sys/kernel/random/boot_id)
 
 read_sector() { dd if=/dev/vda bs=512 count=1 skip="$1" iflag=direct 2>/dev/null; }

@@ -8,12 +8,18 @@ from lxml.builder import E
 from .initramfs import FOLDER_ON_HOST, INITRD, KERNEL
 
 IMAGE_FOLDER = "/mnt/kvm"
+LOCAL_FOLDER = "/var/lib/libvirt/images"
+"""A folder that each host has for itself."""
 SERIAL_LOG_FOLDER = "/var/log/libvirt/qemu"
 
 
 @dataclass(frozen=True, slots=True)
 class GuestSpec:
-    """What a guest is to be. `dirty_mib` is rewritten without end; `beat_s` 0 means no heartbeat."""
+    """What a guest is to be. `dirty_mib` is rewritten without end; `beat_s` 0 means no heartbeat.
+
+    `disk_folder` holds its disk: the share, or a folder that each host has for itself, such as LOCAL_FOLDER. `data_mib`
+    gives it a second disk, vdb, in `data_folder`, full of random data, on top of a backing image with `data_backing`.
+    """
 
     name: str
     uuid: str
@@ -26,11 +32,25 @@ class GuestSpec:
     beat_s: int = 1
     cache: str = "none"
     vnc: bool = False
+    disk_folder: str = IMAGE_FOLDER
+    data_mib: int = 0
+    data_folder: str = LOCAL_FOLDER
+    data_backing: bool = False
 
     @property
     def image(self) -> str:
         """The path of its disk, the same on both KVM hosts."""
-        return f"{IMAGE_FOLDER}/{self.name}.qcow2"
+        return f"{self.disk_folder}/{self.name}.qcow2"
+
+    @property
+    def data_image(self) -> str:
+        """The path of its second disk, if it has one."""
+        return f"{self.data_folder}/{self.name}-data.qcow2"
+
+    @property
+    def backing_image(self) -> str:
+        """What its second disk lies on with `data_backing`."""
+        return f"{self.data_folder}/{self.name}-base.raw"
 
     @property
     def serial_log(self) -> str:
@@ -65,15 +85,20 @@ def render(spec: GuestSpec) -> str:
     return etree.tostring(domain, encoding="unicode", pretty_print=True)
 
 
+def _disk(spec: GuestSpec, image: str, target: str) -> etree._Element:
+    return E.disk(
+        E.driver(name="qemu", type="qcow2", cache=spec.cache),
+        E.source(file=image),
+        E.target(dev=target, bus="virtio"),
+        type="file",
+        device="disk",
+    )
+
+
 def _devices(spec: GuestSpec) -> etree._Element:
     devices = E.devices(
-        E.disk(
-            E.driver(name="qemu", type="qcow2", cache=spec.cache),
-            E.source(file=spec.image),
-            E.target(dev="vda", bus="virtio"),
-            type="file",
-            device="disk",
-        ),
+        _disk(spec, spec.image, "vda"),
+        *([_disk(spec, spec.data_image, "vdb")] if spec.data_mib else []),
         E.interface(
             E.mac(address=spec.mac),
             E.source(bridge="br0"),

@@ -57,3 +57,35 @@ def test_how_far_the_guest_is_slowed_down_is_as_libvirt_says_it() -> None:
     slowed = advance(Progress(), JobStats(kind="unbounded", auto_converge_throttle_percent=30))
     assert slowed.throttle_percent == 30
     assert advance(slowed, JobStats(kind="unbounded")).throttle_percent == 0
+
+
+def of_disks(disk: int, memory: int | None) -> JobStats:
+    """160 MiB of disks and, once that has begun, 90 MiB of memory; what remains of each."""
+    return JobStats(
+        kind="unbounded",
+        disk_total_bytes=160 * MIB,
+        disk_remaining_bytes=disk,
+        memory_total_bytes=90 * MIB if memory is not None else 0,
+        memory_remaining_bytes=memory or 0,
+        data_total_bytes=160 * MIB + (90 * MIB if memory is not None else 0),
+        data_remaining_bytes=disk + (memory or 0),
+    )
+
+
+def test_copied_disks_leave_room_in_the_bar_for_the_memory_that_comes_after() -> None:
+    begun = Progress(disk_total_bytes=150 * MIB, disk_remaining_bytes=150 * MIB, memory_total_bytes=90 * MIB)
+    half = advance(begun, of_disks(80 * MIB, None))
+    assert (half.percent, half.disk_percent, half.remaining_bytes) == (32, 50, 170 * MIB)
+    done = advance(half, of_disks(0, None))
+    assert (done.percent, done.disk_percent) == (64, 100)
+    memory = advance(done, of_disks(0, 45 * MIB))
+    assert (memory.percent, memory.remaining_bytes) == (82, 45 * MIB)
+
+
+@given(st.lists(st.tuples(st.integers(0, 160 * MIB), st.none() | st.integers(0, 90 * MIB)), min_size=1, max_size=40))
+def test_percent_over_disks_and_memory_never_falls(samples: list[tuple[int, int | None]]) -> None:
+    progress, seen = Progress(memory_total_bytes=90 * MIB), []
+    for disk, memory in samples:
+        progress = advance(progress, of_disks(disk, memory))
+        seen.append(progress.percent)
+    assert seen == sorted(seen) and seen[-1] <= 99

@@ -51,7 +51,7 @@ def add_host(page: Page, console: Console, lab: Lab, name: str) -> None:
     expect(trust).to_be_visible(timeout=30_000)
     key = host.run(["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout.split()[1]
     expect(page.locator(".keys-list")).to_contain_text(key)
-    trust.click()
+    trust.click(timeout=60_000)  # it logs in several times, and a uml host takes seconds for each
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible(timeout=30_000)
     expect(page.locator("main")).to_contain_text("online")
 

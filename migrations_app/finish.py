@@ -15,13 +15,13 @@ from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
 from hosts.stale_mark import PREFIX, stale_mark
-from migrations_app import conformance, pictures, record, views_of_hosts
+from migrations_app import conformance, pictures, record, settling
 from migrations_app.conformance import Picture, Row
 from migrations_app.models import Migration
 from migrations_app.plan import Options
 from migrations_app.sampler import ping_figures
 from migrations_app.states import State, StepState
-from migrations_app.verdict import Finding, judge
+from migrations_app.verdict import Finding
 
 log = logging.getLogger(__name__)
 ASK_S = 40.0
@@ -57,6 +57,17 @@ def note_final_figures(migration: Migration, guest: Guest) -> None:
     )
 
 
+def note_pending(migration: Migration, words: str) -> None:
+    """Keep why the clean-up at the source could not be done, for cleaning.py; "" where nothing is left to do."""
+    before = migration.evidence.get("clean_up", {})
+    kept = {name: value for name, value in migration.evidence.items() if name != "clean_up"}
+    if words:
+        kept["clean_up"] = {"words": words, "tries": before.get("tries", -1) + 1}
+    if kept != migration.evidence:
+        record.note(migration, evidence=kept)
+        record.publish(migration)
+
+
 class Finish:
     """The last three steps, each of which can be done again."""
 
@@ -79,12 +90,9 @@ class Finish:
     def verify(self) -> bool:
         """Shut off at the source, running at the destination, answering ping. False: a person must look."""
         record.begin_step(self.m, "verify")
-        source, destination = views_of_hosts.both(self.m)
-        verdict = judge(source, destination)
+        (source, destination), verdict = settling.ask(self.m)
         if verdict.finding is not Finding.AT_DESTINATION:
-            found: dict[str, Any] = {"source": source.in_words(), "destination": destination.in_words()}
-            found |= {"choices": list(verdict.choices), "asked": timezone.now().isoformat()}
-            record.needs_attention(self.m, error=verdict.because, evidence=found)
+            settling.call_a_person(self.m, (source, destination), verdict, None)
             return False
         if self.m.downtime_ms is None:
             self._figures_from_destination()
@@ -218,6 +226,7 @@ class Finish:
             words = f"The definition on {self.m.source_name} could not be {what}: {error} Remove it there before that host starts it."
             state = StepState.WARNING
         record.end_step(self.m, "clean_up", state, words)
+        note_pending(self.m, words if state is StepState.WARNING else "")
 
     def _settle_source(self) -> tuple[StepState, str]:
         if self.m.source is None:
@@ -232,6 +241,8 @@ class Finish:
                 return StepState.DONE, f"{self.m.source_name} has no definition of it any more."
             state, _ = guest.state(timeout_s=ASK_S)
             if state != "shut off":
+                if settling.drop_leftover(self.m):
+                    return self._settle_source()
                 return StepState.WARNING, f"On {self.m.source_name} it is {state}; nothing was touched there."
             if not self.m.source_xml:
                 record.note(self.m, source_xml=guest.xml(inactive=True, timeout_s=ASK_S))

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from types import TracebackType
 
@@ -13,6 +14,9 @@ from migrations_app import record
 
 log = logging.getLogger(__name__)
 BEAT_S = 1.0
+SILENT_S = 600.0
+"""A drive that has not asked for so long whether it still has its lease hangs: others may take over. Each of its questions
+to hosts has a limit of a minute at most, and it asks between them."""
 
 
 def new_owner() -> str:
@@ -21,12 +25,13 @@ def new_owner() -> str:
 
 
 class Lease:
-    """Beats for a migration while the block runs; `lost` once another has taken it over."""
+    """Beats for a migration while the block runs and its drive shows signs of life; `is_lost` once it is another's."""
 
     def __init__(self, pk: int, owner: str) -> None:
         self._pk, self._owner = pk, owner
         self._over = threading.Event()
-        self.lost = False
+        self._lost = False
+        self._seen = time.monotonic()
         self._thread = threading.Thread(target=self._beat, name=f"lease {pk}", daemon=True)
 
     def __enter__(self) -> "Lease":
@@ -39,14 +44,23 @@ class Lease:
         self._over.set()
         self._thread.join(timeout=5)
 
+    def is_lost(self) -> bool:
+        """Whether another has it now; to ask is a sign of life."""
+        self._seen = time.monotonic()
+        return self._lost
+
     def _beat(self) -> None:
         while not self._over.wait(BEAT_S):
+            if time.monotonic() - self._seen > SILENT_S:
+                log.error("migration %s: its drive has hung for %d s and gives up its lease", self._pk, SILENT_S)
+                self._lost = True
+                break
             close_old_connections()
             try:
-                self.lost = not record.beat(self._pk, owner=self._owner)
+                self._lost = not record.beat(self._pk, owner=self._owner)
             except Exception:
                 # The database may be away for a moment; the lease tells by itself when it was too long.
                 log.exception("no heartbeat for migration %s", self._pk)
-            if self.lost:
+            if self._lost:
                 break
         connections.close_all()

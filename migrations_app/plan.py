@@ -144,6 +144,11 @@ def flag_names(options: Options, disks: Sequence[str] = ()) -> list[str]:
     return names + [name for name, on in wanted.items() if on]
 
 
+def resume_flag_names(options: Options, disks: Sequence[str] = ()) -> list[str]:
+    """The same, to go on with a post-copy that broke: libvirt wants the flags of the first call, and this one."""
+    return [*flag_names(options, disks), "postcopy_resume"]
+
+
 def parameters(options: Options, *, migration_address: str, disks: Sequence[str] = ()) -> dict[str, Any]:
     """The typed parameters, by the names of libvirt_client.flags; `disks` as for `flag_names`."""
     values: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """The only writer of a migration's state. Each change is a row first, then an event to the pages."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -67,11 +67,14 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
     """
     states.require(migration.state, to)
     now = timezone.now()
+    beat: datetime | None = now
     if to in states.TERMINAL:
         values |= {"finished": now, "owner": ""}
+        # One that is over has no heartbeat, but where cleaning.py has yet to look at it.
+        beat = now if "clean_up" in migration.evidence else None
     with transaction.atomic():
         mine = Migration.objects.filter(pk=migration.pk, state=migration.state, owner=migration.owner)
-        if mine.update(state=to, heartbeat=now, **values) != 1:
+        if mine.update(state=to, heartbeat=beat, **values) != 1:
             raise Overtaken(str(migration))
         _reload(migration)
         if to in states.TERMINAL:

@@ -1,57 +1,90 @@
 """Picks up what lost its owner, asks again where nothing could be known, and carries out what a person chose."""
 
-from datetime import timedelta
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+from django.db import connections
 from django.db.models import Q
 from django.utils import timezone
 
-from hosts import audit, reach
-from hosts.errors import Refused
-from migrations_app import disks, finish, offline, record, runner, states, views_of_hosts
-from migrations_app.models import Kind, Migration
+from hosts import audit
+from hosts.errors import HostError, Refused
+from migrations_app import choices, cleaning, disks, offline, record, runner, settling, states
+from migrations_app.models import Kind, Migration, TimelineEntry
 from migrations_app.states import State
-from migrations_app.verdict import Finding, judge
+from migrations_app.verdict import CHOICES, Finding
 
+log = logging.getLogger(__name__)
 ASK_AGAIN = timedelta(seconds=5)
-"""How often both hosts are asked again about a migration that needs attention."""
+"""How often both hosts are asked again about a migration that needs attention, in its first minutes."""
+ASK_AGAIN_LATER = timedelta(minutes=1)
+"""And after FRESH, since each look at a host that is away takes seconds."""
+FRESH = timedelta(minutes=5)
+
+_looking: set[int] = set()
+_lock = threading.Lock()
 
 
 def sweep() -> None:
-    """Drive every migration that nobody drives; quick, since each drive has a thread of its own."""
+    """Drive every migration that nobody drives; quick, since whatever asks a host has a thread of its own."""
     for pk in Migration.objects.filter(record.unowned(), state__in=states.DRIVEN).values_list("pk", flat=True):
         runner.launch(pk)
     disks.sweep()
-    unasked = Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - ASK_AGAIN)
-    due = Migration.objects.filter(unasked, state=State.NEEDS_ATTENTION)
-    for migration in due.select_related("vm", "source", "destination", "audit"):
+    now = timezone.now()
+    unasked = Q(heartbeat=None) | Q(heartbeat__lt=now - ASK_AGAIN)
+    for migration in Migration.objects.filter(unasked, state=State.NEEDS_ATTENTION):
         # The heartbeat is the time of the last look here; whoever moves it first looks.
-        if Migration.objects.filter(pk=migration.pk, heartbeat=migration.heartbeat).update(heartbeat=timezone.now()):
-            look_again(migration)
+        same = Migration.objects.filter(pk=migration.pk, state=State.NEEDS_ATTENTION, heartbeat=migration.heartbeat)
+        if _is_due(migration, now) and same.update(heartbeat=now):
+            _in_background(migration.pk, _look_at)
+    for pk in cleaning.due(now):
+        _in_background(pk, cleaning.try_again)
+
+
+def _is_due(migration: Migration, now: datetime) -> bool:
+    since = migration.evidence.get("since")
+    fresh = not since or now - datetime.fromisoformat(since) < FRESH
+    pause = ASK_AGAIN if fresh else ASK_AGAIN_LATER
+    return migration.heartbeat is None or migration.heartbeat < now - pause
+
+
+def _in_background(pk: int, work: Callable[[int], None]) -> None:
+    """One look at a migration at a time: a host that is away takes longer than the pause between two looks."""
+    with _lock:
+        if pk in _looking:
+            return
+        _looking.add(pk)
+
+    def run() -> None:
+        try:
+            work(pk)
+        except record.Overtaken:
+            log.info("migration %s was settled elsewhere meanwhile", pk)
+        except Exception:
+            # A loop of its own: the sweep comes again, and may find the database or the hosts in a better state.
+            log.exception("looking at migration %s", pk)
+        finally:
+            with _lock:
+                _looking.discard(pk)
+            connections.close_all()
+
+    threading.Thread(target=run, name=f"look at migration {pk}", daemon=True).start()
+
+
+def _look_at(pk: int) -> None:
+    migration = Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
+    if migration.state == State.NEEDS_ATTENTION:
+        look_again(migration)
 
 
 def look_again(migration: Migration) -> None:
     """Ask both hosts; go on where they settle it, else keep what they said."""
     if migration.kind == Kind.OFFLINE:
         offline.look_again(migration)
-        if migration.state in states.DRIVEN:
-            runner.launch(migration.pk)
-        return
-    source, destination = views_of_hosts.both(migration)
-    verdict = judge(source, destination)
-    if verdict.finding is Finding.UNDER_WAY:
-        record.advance(migration, State.COPYING, error="", hint="", evidence={})
-    elif verdict.finding is Finding.AT_DESTINATION:
-        record.advance(migration, State.VERIFYING, error="", hint="", evidence={})
-    elif verdict.finding is Finding.AT_SOURCE:
-        hint = f"{migration.vm_name} runs on at {migration.source_name}; look why it failed, and start again."
-        error = migration.evidence.get("error") or "The migration ended before the guest had moved."
-        record.advance(migration, State.FAILED, error=error, hint=hint, raw_error=migration.evidence.get("raw", ""))
     else:
-        # What libvirt said when it broke stays; only what the hosts say now is new.
-        found = migration.evidence | runner.evidence(source, destination, verdict.choices, None)
-        found |= {name: migration.evidence.get(name, "") for name in ("error", "raw")}
-        record.note(migration, evidence=found, error=verdict.because)
-        record.publish(migration)
+        settling.settle(migration, None, stalled=migration.evidence.get("finding") == Finding.STALLED)
     if migration.state in states.DRIVEN:
         runner.launch(migration.pk)
 
@@ -70,22 +103,18 @@ def resolve(*, migration: Migration, choice: str, actor: audit.Actor) -> None:
         if migration.state != State.NEEDS_ATTENTION or choice not in migration.evidence.get("choices", []):
             raise Refused("That choice is not offered any more.", vm=migration.vm_name, hint="Look at the page again.")
         if choice != "look_again":
-            _carry_out(migration, choice)
-        if not migration.is_over:
+            _carry_out(migration, choice, actor)
+        if migration.state == State.NEEDS_ATTENTION:
             look_again(migration)
+        elif migration.state in states.DRIVEN:
+            runner.launch(migration.pk)
 
 
-def _carry_out(migration: Migration, choice: str) -> None:
-    source, destination = views_of_hosts.both(migration)
-    if choice not in judge(source, destination).choices:
-        raise Refused(
-            "What both hosts say has changed; nothing was done.", vm=migration.vm_name, hint="Look at the page again."
-        )
-    if choice == "close_as_failed":
-        disks.leave(migration)
-        record.advance(migration, State.FAILED, hint="Neither host ran the guest when this was closed.")
-        return
-    host = migration.source if choice == "resume_at_source" else migration.destination
-    assert host  # it answered a moment ago
-    with reach.libvirt(host) as connection:
-        connection.guest(str(migration.vm_uuid), timeout_s=15).resume(timeout_s=finish.ASK_S)
+def _carry_out(migration: Migration, choice: str, actor: audit.Actor) -> None:
+    words = CHOICES[choice].label
+    record.tell(migration, words, kind=TimelineEntry.Kind.ACT, reason=f"Chosen by {actor.username}.")
+    try:
+        choices.carry_out(migration, choice)
+    except HostError as error:
+        record.tell(migration, f"Not done: {words}", kind=TimelineEntry.Kind.WARNING, reason=str(error))
+        raise

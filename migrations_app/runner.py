@@ -2,9 +2,9 @@
 
 import logging
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import Any
 
 from django.db import connections
 from django.utils import timezone
@@ -15,20 +15,25 @@ from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
 from hosts.ping import Pinger
-from migrations_app import disks, finish, offline, pictures, plan, preflight, record, views_of_hosts
+from migrations_app import disks, finish, offline, pictures, plan, preflight, record, settling, views_of_hosts
 from migrations_app.lease import Lease, new_owner
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
-from migrations_app.sampler import Sampler
+from migrations_app.sampler import EVERY_S, Sampler, Stalled
 from migrations_app.states import State, StepState
-from migrations_app.verdict import Finding, View, judge
+from migrations_app.verdict import Finding
 
 log = logging.getLogger(__name__)
 PING_EVERY_S = 0.05
 MOST_ATTEMPTS = 5
 """How often a drive may break before it is no longer taken up again by itself."""
-JOB_APPEARS_S = 10.0
-"""How long libvirt may take until a job that was launched before can be seen, when another worker takes over."""
+JOB_APPEARS_S = 3.0
+"""How long libvirt may take until a job that was launched before can be seen, when another worker takes over: it shows one
+from the moment at which it takes the call on, before it even asks the destination (measured with 9.0)."""
+CALL_RETURNS_S = 90.0
+"""How long libvirt's call may go on without a job. A dead connection to the destination takes it 30 s to notice."""
+RESUMABLE_S = 150.0
+"""TCP tries again after at most 120 s (TCP_RTO_MAX in Linux), so by then QEMU has noticed on a network that works again."""
 
 
 def launch(pk: int) -> None:
@@ -77,9 +82,11 @@ def _note_crash(migration: Migration, error: Exception) -> None:
         if migration.launched is None:
             record.fail(migration, HostError("The console failed before the migration began.", raw=text))
         else:
-            source, destination = views_of_hosts.both(migration)
-            found = evidence(source, destination, ("look_again",), None) | {"raw": text}
-            record.needs_attention(migration, error="The console itself fails at this migration.", evidence=found)
+            views, found = settling.ask(migration)
+            found = replace(found, choices=("look_again",))
+            broke = HostError(text, raw=text)
+            because = "The console itself fails at this migration."
+            settling.call_a_person(migration, views, found, broke, because=because)
     except record.Overtaken:
         log.info("migration %s was taken over by another worker", migration.pk)
 
@@ -108,9 +115,10 @@ class Drive:
         try:
             finish.Finish(self.m, self.options, self.pinger).run()
         except HostError as error:
-            source, destination = views_of_hosts.both(self.m)
-            found = evidence(source, destination, ("look_again",), error)
-            record.needs_attention(self.m, error=f"The guest has moved, but not all is done: {error}", evidence=found)
+            views, found = settling.ask(self.m)
+            choices = found.choices or ("look_again",)
+            because = f"The guest has moved, but not all is done: {error}"
+            settling.call_a_person(self.m, views, replace(found, choices=choices), error, because=because)
 
     def check(self) -> bool:
         """Preflight; True where it may go on."""
@@ -146,7 +154,7 @@ class Drive:
 
     def _cancelled(self) -> bool:
         """End it before libvirt was ever asked, where that is wished."""
-        if not Migration.objects.filter(pk=self.m.pk, cancel_requested__isnull=False).exists():
+        if not self._wants_to_cancel():
             return False
         record.advance(self.m, State.CANCELLED)
         return True
@@ -161,29 +169,84 @@ class Drive:
                 pass  # it has left the source; the verdict says whither
             except HostError as trouble:
                 error = trouble
-        self.settle(error)
+        settling.settle(self.m, error, stalled=isinstance(error, Stalled))
 
-    def _copy_from(self, source: Any) -> HostError | None:
+    def _copy_from(self, source: Host) -> HostError | None:
         with reach.libvirt(source) as watching, ExitStack() as stack:
-            sampler = Sampler(self.m, watching.guest(str(self.m.vm_uuid), timeout_s=15), self.pinger)
-            if self.m.launched is None:
-                disks.create(self.m)
-                # The maximum downtime is no parameter of the call: the sampler sets it as soon as there is a job.
-                tuning = {"max_downtime_ms": self.options.max_downtime_ms} if self.options.max_downtime_ms else {}
-                record.note(self.m, launched=timezone.now(), tuning=tuning)
-                calling = stack.enter_context(reach.libvirt(source))
-                call = Call(calling.guest(str(self.m.vm_uuid), timeout_s=15), self.m, self.options)
-                # A connection in which a call still hangs is for nobody else.
-                stack.callback(lambda: None if call.is_over() else calling.close())
-                call.start()
-                sampler.watch(call.is_over, lost=lambda: self.lease.lost, pause=call.wait)
-                self._note_end(sampler, watching.guest(str(self.m.vm_uuid), timeout_s=15), call.error)
-                return call.error
-            # Another worker asked libvirt; its job goes on without it, so watch that job until there is none.
-            patience = round(JOB_APPEARS_S / 0.2) if not self.m.progress else 5
-            sampler.progress = replace(sampler.progress, percent=self.m.progress.get("percent", 0))
-            sampler.watch(lambda: sampler.quiet > patience, lost=lambda: self.lease.lost)
-            return None
+            guest = watching.guest(str(self.m.vm_uuid), timeout_s=15)
+            sampler = Sampler(self.m, guest, self.pinger)
+            if self.m.launched is not None and not self.m.tuning.get("resume_postcopy"):
+                self._attach(sampler)
+                if sampler.stalled or not self._never_begun():
+                    return sampler.stalled
+            resumes = self._prepare_call(guest)
+            calling = stack.enter_context(reach.libvirt(source))
+            call = Call(calling.guest(str(self.m.vm_uuid), timeout_s=15), self.m, self.options, resumes=resumes)
+            # A connection in which a call still hangs is for nobody else.
+            stack.callback(lambda: None if call.is_over() else calling.close())
+            call.start()
+            # A call that does not return although its job is long gone tells nothing more: the hosts do.
+            over = lambda: call.is_over() or sampler.quiet * EVERY_S > CALL_RETURNS_S  # noqa: E731
+            sampler.watch(over, lost=self.lease.is_lost, pause=call.wait)
+            self._note_end(sampler, watching.guest(str(self.m.vm_uuid), timeout_s=15), call.error)
+            return sampler.stalled or call.error
+
+    def _attach(self, sampler: Sampler) -> None:
+        """Another worker asked libvirt; its job goes on without it, so watch that job until there is none."""
+        if self.m.attempt > 1:
+            record.tell(
+                self.m, "Taken up by another worker", reason="The one before fell silent; libvirt's job goes on."
+            )
+        patience = round(JOB_APPEARS_S / EVERY_S) if not self.m.progress else 5
+        sampler.progress = replace(sampler.progress, percent=self.m.progress.get("percent", 0))
+        sampler.watch(lambda: sampler.quiet > patience, lost=self.lease.is_lost)
+
+    def _never_begun(self) -> bool:
+        """The worker that was to ask libvirt died before libvirt heard of it: nobody ever saw a job, and nothing has moved.
+
+        Asked for twice would do no harm: libvirt lets one migration of a guest run at a time.
+        """
+        if self.m.progress or self.options.direct or self._wants_to_cancel():
+            return False
+        _, found = settling.ask(self.m)
+        if found.finding is not Finding.AT_SOURCE:
+            return False
+        record.tell(
+            self.m, "Asked libvirt again", reason=f"The worker before ended before libvirt had begun. {found.because}"
+        )
+        return True
+
+    def _prepare_call(self, guest: Guest) -> bool:
+        """Write down that libvirt is about to be asked; whether to go on with a post-copy that broke."""
+        if self.m.launched is not None and self.m.tuning.get("resume_postcopy"):
+            record.note(self.m, tuning={**self.m.tuning, "resume_postcopy": 0})
+            self._make_resumable(guest)
+            return True
+        disks.create(self.m)
+        # The maximum downtime is no parameter of the call: the sampler sets it as soon as there is a job.
+        tuning = {"max_downtime_ms": self.options.max_downtime_ms} if self.options.max_downtime_ms else {}
+        record.note(self.m, launched=timezone.now(), tuning=tuning)
+        return False
+
+    def _make_resumable(self, guest: Guest) -> None:
+        """Wait until both QEMUs have given the broken connection up; only then does libvirt let a post-copy be resumed."""
+        with suppress(HostError):  # refused where it has given up already
+            guest.pause_postcopy(timeout_s=settling.ACT_S)
+        limit = time.monotonic() + RESUMABLE_S
+        while time.monotonic() < limit:
+            if self.lease.is_lost():
+                raise record.Overtaken(str(self.m))
+            source, destination = views_of_hosts.both(self.m)
+            if source.broke_in_postcopy and destination.broke_in_postcopy:
+                return
+            time.sleep(1)
+        raise MigrationFailed(
+            f"{self.m.destination_name} has not noticed in {RESUMABLE_S:.0f} s that the connection broke.",
+            hint="Is the network between the hosts whole again? Then try once more.",
+        )
+
+    def _wants_to_cancel(self) -> bool:
+        return Migration.objects.filter(pk=self.m.pk, cancel_requested__isnull=False).exists()
 
     def _note_end(self, sampler: Sampler, guest: Guest, error: HostError | None) -> None:
         """Keep libvirt's final figures while the source still has them; after an error they are an earlier job's."""
@@ -191,76 +254,19 @@ class Drive:
         if error is None:
             finish.note_final_figures(self.m, guest)
 
-    def settle(self, error: HostError | None) -> None:
-        """Both hosts say where the guest is; that, never the call's result, decides."""
-        source, destination = views_of_hosts.both(self.m)
-        verdict = judge(source, destination)
-        if verdict.finding is Finding.UNDER_WAY:
-            log.info("migration %s is under way: %s", self.m.pk, verdict.because)
-            return  # the sweep attaches to it
-        if verdict.finding is Finding.AT_DESTINATION:
-            self._switched()
-        elif verdict.finding is Finding.AT_SOURCE:
-            self._stayed(error)
-        elif verdict.finding is Finding.RESUME_AT_SOURCE and self.m.tuning.get("paused"):
-            self._resume(self.m.source)
-            self._stayed(error)
-        elif verdict.finding is Finding.RESUME_AT_DESTINATION and self.m.tuning.get("paused"):
-            self._resume(self.m.destination)
-            self._switched()
-        else:
-            record.needs_attention(
-                self.m, error=verdict.because, evidence=evidence(source, destination, verdict.choices, error)
-            )
-
-    def _switched(self) -> None:
-        record.end_step(self.m, "copy")
-        record.end_step(self.m, "switch_over")
-        record.begin_step(self.m, "verify")
-        record.advance(self.m, State.VERIFYING)
-
-    def _stayed(self, error: HostError | None) -> None:
-        """The guest is safe at the source: cancelled as wished, or failed."""
-        if Migration.objects.filter(pk=self.m.pk, cancel_requested__isnull=False).exists():
-            record.advance(self.m, State.CANCELLED)
-            return
-        text = str(error) if error else "libvirt ended the migration without a message."
-        if error is None and self.options.direct and self.m.attempt > 1:
-            text = "The console that drove this migration ended, so libvirt cancelled it."
-        known = error or MigrationFailed(text)
-        hint = f"{self.m.vm_name} runs on at {self.m.source_name}. {known.hint}"
-        record.fail(self.m, HostError(text, hint=hint, raw=known.raw))
-
-    def _resume(self, host: Host | None) -> None:
-        """We paused the guest, so we let it go on: it is proven not to be active on the other host."""
-        assert host
-        with reach.libvirt(host) as connection:
-            connection.guest(str(self.m.vm_uuid), timeout_s=15).resume(timeout_s=finish.ASK_S)
-
-
-def evidence(source: View, destination: View, choices: tuple[str, ...], error: HostError | None) -> dict[str, Any]:
-    """What both hosts said, for the person who must decide."""
-    return {
-        "source": source.in_words(),
-        "destination": destination.in_words(),
-        "error": str(error) if error else "",
-        "raw": error.raw if error else "",
-        "choices": list(choices),
-        "asked": timezone.now().isoformat(),
-    }
-
 
 class Call:
     """libvirt's blocking migrate call, in a thread of its own."""
 
-    def __init__(self, guest: Guest, migration: Migration, options: Options) -> None:
+    def __init__(self, guest: Guest, migration: Migration, options: Options, *, resumes: bool) -> None:
         assert migration.destination
         self.error: HostError | None = None
         self._guest, self._options = guest, options
         self._destination = migration.destination
-        self._disks = disks.targets(migration)
+        copied = disks.targets(migration)
+        self._flags = plan.resume_flag_names(options, copied) if resumes else plan.flag_names(options, copied)
         address = migration.destination.migration_address
-        self._parameters = plan.parameters(options, migration_address=address, disks=self._disks)
+        self._parameters = plan.parameters(options, migration_address=address, disks=copied)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"migrate {migration.pk}", daemon=True)
 
@@ -280,7 +286,7 @@ class Call:
                 to: str | Connection = self._destination.uri_for_peers
                 if self._options.direct:
                     to = stack.enter_context(reach.open_own(self._destination))
-                self._guest.migrate(to, self._parameters, plan.flag_names(self._options, self._disks))
+                self._guest.migrate(to, self._parameters, self._flags)
         except HostError as error:
             self.error = error
         except Exception as error:

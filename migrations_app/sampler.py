@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from django.utils import timezone
 
-from hosts.errors import DomainNotFound, HostError
+from hosts.errors import DomainNotFound, HostError, MigrationFailed
 from hosts.job_stats import JobStats
 from hosts.libvirt_client.domain import Guest
 from hosts.ping import Pinger
 from migrations_app import record
-from migrations_app.models import Migration
+from migrations_app.models import Migration, TimelineEntry
 from migrations_app.plan import Options
 from migrations_app.progress import MIB, Progress, advance
+from migrations_app.stall import STALL_S, Stall
 from migrations_app.states import State
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,14 @@ ASK_S = 40.0
 """How long a job figure or an act may take. Both can hang with QEMU's monitor, so there is a limit (KubeVirt's is 30 s);
 ours lies above the 30 s for which libvirt waits for the job lock before it says that the guest is busy."""
 STRIP = 240
+
+
+class Stalled(MigrationFailed):
+    """Nothing has moved for too long, so the copy was given up, or could not even be given up."""
+
+    title = "The copy stood still"
+    slug = "migration-stalled"
+    hint = "Look at the network between the hosts and at QEMU on the destination, then start again."
 
 
 @dataclass
@@ -40,6 +49,8 @@ class Sampler:
     timed_out: bool = False
     applied: dict[str, int] = field(default_factory=dict)
     quiet: int = 0
+    stall: Stall = field(default_factory=Stall)
+    stalled: Stalled | None = None
 
     def __post_init__(self) -> None:
         """Where disks are copied along, memory comes after them: count it from the start, or the bar would lie."""
@@ -55,7 +66,8 @@ class Sampler:
     ) -> None:
         """Sample until `over`, with a `pause` of so many seconds between samples.
 
-        Raises Overtaken once the lease is `lost`, HostError where the source stops answering.
+        Raises Overtaken once the lease is `lost`, HostError where the source stops answering, Stalled where nothing moves
+        and libvirt does not give it up either.
         """
         options = Options.from_dict(self.migration.options)
         while not over():
@@ -71,18 +83,33 @@ class Sampler:
             pause(max(0.0, EVERY_S - (time.monotonic() - started)))
 
     def _take(self, stats: JobStats) -> None:
-        if stats.kind not in ("bounded", "unbounded"):
+        state, reason = self.guest.state(timeout_s=ASK_S) if stats.is_active else ("", "")
+        # libvirt keeps the job of a post-copy that broke, for the one that resumes it; nothing moves in it.
+        if not stats.is_active or reason == "post-copy failed":
             self.quiet += 1
             return
         self.quiet = 0
+        self._look_for_stall(stats, reason)
         self.progress = advance(self.progress, stats)
         self.note_ping()
         record.sample(self.migration, self.progress, at_ms=self.at_ms)
-        state, _ = self.guest.state(timeout_s=ASK_S)
         if state == "paused" and self.migration.state == State.COPYING and not self.migration.tuning.get("paused"):
             record.end_step(self.migration, "copy")
             record.begin_step(self.migration, "switch_over")
             record.advance(self.migration, State.SWITCHING)
+
+    def _look_for_stall(self, stats: JobStats, reason: str) -> None:
+        """Give a copy up that stands still, which leaves the guest at the source; in post-copy that is no way out."""
+        moved = stats.data_processed_bytes or 0
+        now = time.monotonic()
+        if not self.stall.see(stats.data_remaining_bytes, reason, moved_bytes=moved, now_s=now):
+            return
+        if self.stalled or reason == "post-copy":
+            raise self.stalled or Stalled(f"Nothing has moved for {STALL_S:.0f} s, in post-copy.")
+        self.stalled = Stalled(f"Nothing had moved for {STALL_S:.0f} s, so the copy was given up.")
+        self.stall.forgive(now)
+        record.tell(self.migration, "Gave the copy up", kind=TimelineEntry.Kind.WARNING, reason=str(self.stalled))
+        self._try("cancel", lambda: self.guest.abort(timeout_s=ASK_S))
 
     @property
     def at_ms(self) -> int:

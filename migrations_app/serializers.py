@@ -199,6 +199,7 @@ class ConformanceSerializer(serializers.Serializer[Any]):
 class ChoiceSerializer(serializers.Serializer[Any]):
     name = F.CharField()
     label = F.CharField()  # type: ignore[assignment]  # DRF's own attribute of that name is not used here
+    effect = F.CharField(help_text="What it does, before one chooses it.")
 
 
 class MigrationSerializer(serializers.Serializer[Migration]):

@@ -79,9 +79,11 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         ],
         "preflight": migration.preflight,
         "evidence": migration.evidence,
-        "choices": [{"name": name, "label": CHOICES[name]} for name in migration.evidence.get("choices", [])]
-        if migration.state == State.NEEDS_ATTENTION
-        else [],
+        "choices": [
+            {"name": name, "label": CHOICES[name].label, "effect": CHOICES[name].effect}
+            for name in migration.evidence.get("choices", [])
+            if migration.state == State.NEEDS_ATTENTION
+        ],
     }
 
 

@@ -4,17 +4,27 @@ The rule: a guest may be started or resumed on a host only when it is proven not
 No answer is not "not running".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 RUNNING = frozenset({"running", "idle"})
+NEVER_STOPPED = frozenset({"booted", "migrated", "restored", "from snapshot"})
+"""Why a guest runs, where it has run without a break since it came up on that host. After a stop for a migration libvirt
+says "migration canceled" (qemuMigrationSrcRestoreDomainState), after `virsh resume` "unpaused"."""
+STARTED = frozenset({"booted", "restored", "from snapshot"})
+"""Why a guest runs that did not come there by a migration."""
+LEFT_BY_MIGRATION = frozenset({"migration", "post-copy", "starting up"})
+"""Why a guest is paused that a migration left so, at the source or while it was received."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What one host says of the guest. `reachable` False: it did not answer, so nothing is known.
 
-    `reason` is libvirt's name of why it is in `state`; `job` whether a job is under way on it.
+    `reason` is libvirt's name of why it is in `state`; `job` whether a job is under way on it; `active` whether a QEMU
+    belongs to it; `hung` that libvirtd answers but the guest's QEMU does not, so that `state` may be old. `moved_bytes` is
+    how far the job has come.
     """
 
     reachable: bool
@@ -23,6 +33,10 @@ class View:
     reason: str = ""
     persistent: bool = False
     job: bool = False
+    active: bool = False
+    hung: bool = False
+    autostart: bool = False
+    moved_bytes: int = 0
 
     @property
     def runs(self) -> bool:
@@ -34,8 +48,19 @@ class View:
 
     @property
     def gone(self) -> bool:
-        """Proven not to be active there: shut off, crashed or unknown to the host."""
-        return self.reachable and (not self.present or self.state in ("shut off", "crashed"))
+        """Proven not to be active there: shut off or unknown to the host, or crashed without a QEMU that was kept."""
+        off = self.state == "shut off" or (self.state == "crashed" and not self.active)
+        return self.reachable and not self.hung and (not self.present or off)
+
+    @property
+    def in_postcopy(self) -> bool:
+        """It has only a part of its memory there."""
+        return self.present and self.reason in ("post-copy", "post-copy failed")
+
+    @property
+    def broke_in_postcopy(self) -> bool:
+        """libvirt keeps the job of such a guest, though nothing moves any more (measured with 9.0)."""
+        return self.present and self.reason == "post-copy failed"
 
     def in_words(self) -> str:
         if not self.reachable:
@@ -43,11 +68,13 @@ class View:
         if not self.present:
             return "does not know the guest"
         why = f" ({self.reason})" if self.reason and self.reason != "unknown" else ""
-        return f"says {self.state}{why}{', migration under way' if self.job else ''}"
+        job = ", migration under way" if self.job and not self.broke_in_postcopy else ""
+        return f"says {self.state}{why}{job}{', but its QEMU does not answer libvirt' if self.hung else ''}"
 
 
 class Finding(StrEnum):
     UNDER_WAY = "under way"
+    STALLED = "stalled"
     AT_SOURCE = "at the source"
     AT_DESTINATION = "at the destination"
     RESUME_AT_SOURCE = "paused at the source, nowhere else"
@@ -55,6 +82,7 @@ class Finding(StrEnum):
     UNKNOWN = "unknown"
     TWO_COPIES = "two copies"
     POSTCOPY_BROKEN = "post-copy broken"
+    POSTCOPY_LOST = "post-copy lost"
     NOWHERE = "nowhere"
 
 
@@ -67,67 +95,225 @@ class Verdict:
     choices: tuple[str, ...] = ()
 
 
-def judge(source: View, destination: View) -> Verdict:
-    """The table of crash points, row by row; anything that it does not hold is UNKNOWN."""
-    finding, meaning, choices = _find(source, destination)
-    return Verdict(
-        finding, f"The source {source.in_words()}; the destination {destination.in_words()}. {meaning}", choices
-    )
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person may choose: the words on its button, what it does, and when it is safe, given both hosts' views."""
+
+    label: str
+    effect: str
+    is_safe: Callable[[View, View], bool]
 
 
-def _find(source: View, destination: View) -> tuple[Finding, str, tuple[str, ...]]:
-    if not source.reachable and destination.runs:
-        return Finding.AT_DESTINATION, "The guest runs at the destination.", ()
-    if not source.reachable or not destination.reachable:
-        missing = "source" if not source.reachable else "destination"
-        meaning = f"Without an answer of the {missing} nobody can know where the guest runs; it is asked again."
-        return Finding.UNKNOWN, meaning, ("look_again",)
-    if _postcopy(source) and (_postcopy(destination) or destination.paused):
-        meaning = "The network failed in post-copy: each host has a part of the guest's memory. Destroy neither."
-        return Finding.POSTCOPY_BROKEN, meaning, ("look_again",)
-    # A job that only the destination still tells of is the leftover of one that the source has given up.
-    if source.job or (destination.job and not source.runs):
-        return Finding.UNDER_WAY, "The migration is under way.", ()
+CHOICES: dict[str, Choice] = {
+    "resume_postcopy": Choice(
+        "Resume post-copy",
+        "The source connects to the destination anew and sends the rest of the memory; the guest goes on where it stands. "
+        "If the network is still broken, all stays as it is.",
+        lambda source, destination: source.paused and source.in_postcopy and destination.in_postcopy,
+    ),
+    "resume_at_source": Choice(
+        "Resume the guest at the source",
+        "The guest goes on at the source with the memory that it has there. Right only if it never ran at the destination: "
+        "compare when its disks were last written.",
+        lambda source, destination: (
+            source.paused and not source.in_postcopy and not source.job and not source.hung and destination.gone
+        ),
+    ),
+    "resume_at_destination": Choice(
+        "Resume the guest at the destination",
+        "The guest goes on at the destination; then the migration is finished.",
+        lambda source, destination: (
+            destination.paused
+            and not destination.in_postcopy
+            and not destination.job
+            and not destination.hung
+            and source.gone
+        ),
+    ),
+    "start_at_source": Choice(
+        "Start the guest anew at the source",
+        "The guest boots at the source from its definition there; what is left of it in that host's memory is forced off "
+        "first. What was only in its memory is lost. The migration ends as failed.",
+        lambda source, destination: destination.gone and _can_boot(source),
+    ),
+    "start_at_destination": Choice(
+        "Start the guest anew at the destination",
+        "The guest boots at the destination from its definition there; what is left of it in that host's memory is forced "
+        "off first. What was only in its memory is lost. Then the migration is finished.",
+        lambda source, destination: source.gone and _can_boot(destination),
+    ),
+    "define_at_source": Choice(
+        "Define the guest at the source again",
+        "The source gets the definition that this history kept; nothing is started. Then it can be started there.",
+        lambda source, destination: (
+            source.reachable and destination.reachable and not (source.present or destination.present)
+        ),
+    ),
+    "stop_at_source": Choice(
+        "Force off the copy at the source",
+        "The copy at the source is killed; the one at the destination runs on. What the killed copy alone knew is lost.",
+        lambda source, destination: _two_run(source, destination),
+    ),
+    "stop_at_destination": Choice(
+        "Force off the copy at the destination",
+        "The copy at the destination is killed; the one at the source runs on. What the killed copy alone knew is lost.",
+        lambda source, destination: _two_run(source, destination),
+    ),
+    "cancel_copy": Choice(
+        "Cancel the copy",
+        "libvirt is asked to give the migration up; the guest stays at the source.",
+        lambda source, destination: source.job and source.present and not source.in_postcopy,
+    ),
+    "close_as_failed": Choice(
+        "Close this migration as failed",
+        "The migration ends as failed and no longer holds the VM; the guest itself is not touched.",
+        lambda source, destination: source.gone and destination.gone,
+    ),
+    "look_again": Choice("Ask both hosts again", "Nothing else is done.", lambda source, destination: True),
+}
+
+_OFFERED: dict[Finding, tuple[str, ...]] = {
+    Finding.STALLED: ("resume_postcopy", "cancel_copy"),
+    Finding.RESUME_AT_SOURCE: ("resume_at_source",),
+    Finding.RESUME_AT_DESTINATION: ("resume_at_destination",),
+    Finding.TWO_COPIES: ("stop_at_source", "stop_at_destination"),
+    Finding.POSTCOPY_BROKEN: ("resume_postcopy",),
+    Finding.POSTCOPY_LOST: ("start_at_destination", "start_at_source"),
+    Finding.NOWHERE: ("start_at_source", "start_at_destination", "define_at_source", "close_as_failed"),
+    Finding.UNKNOWN: (),
+}
+
+
+def is_safe(choice: str, source: View, destination: View) -> bool:
+    """Whether `choice` may be carried out, given what both hosts say at this moment."""
+    return choice in CHOICES and CHOICES[choice].is_safe(source, destination)
+
+
+def judge(source: View, destination: View, *, stalled: bool = False) -> Verdict:
+    """The table of crash points, row by row; anything that it does not hold is UNKNOWN.
+
+    `stalled`: the job under way has moved nothing for too long.
+    """
+    finding, meaning = _find(source, destination)
+    if finding is Finding.UNDER_WAY and stalled:
+        finding, meaning = (
+            Finding.STALLED,
+            "The migration is under way, but nothing moves, and libvirt does not end it.",
+        )
+    offered = _OFFERED.get(finding)
+    choices: tuple[str, ...] = ()
+    if offered is not None:
+        choices = (*(name for name in offered if is_safe(name, source, destination)), "look_again")
+    because = f"The source {source.in_words()}; the destination {destination.in_words()}. {meaning}"
+    return Verdict(finding, because, choices)
+
+
+def _find(source: View, destination: View) -> tuple[Finding, str]:
+    if not source.reachable:
+        return _find_without_source(destination)
+    if not destination.reachable:
+        return _find_without_destination(source)
     if source.runs and destination.runs:
-        return Finding.TWO_COPIES, "Two copies run and may write to one disk.", ("look_again",)
-    if destination.runs:
-        return Finding.AT_DESTINATION, "The guest runs at the destination.", ()
-    if source.runs:
-        return Finding.AT_SOURCE, "The guest runs on at the source.", ()
+        return Finding.TWO_COPIES, "Two copies run and may write to one disk."
+    if source.in_postcopy or destination.in_postcopy:
+        return _find_in_postcopy(source, destination)
+    # A job that only the destination still tells of is the leftover of one that the source has given up.
+    waits = destination.job and source.paused and source.reason == "migration"
+    if (source.job and not source.hung) or waits:
+        return Finding.UNDER_WAY, "The migration is under way."
+    if source.hung or destination.hung:
+        hung = "source" if source.hung else "destination"
+        return Finding.UNKNOWN, f"What the {hung} says may be old, since its QEMU does not answer; it is asked again."
+    if destination.runs and (source.gone or source.paused):
+        return Finding.AT_DESTINATION, "The guest runs at the destination."
+    if source.runs and (destination.gone or destination.paused):
+        return Finding.AT_SOURCE, "The guest runs on at the source."
     return _find_stopped(source, destination)
 
 
-def _find_stopped(source: View, destination: View) -> tuple[Finding, str, tuple[str, ...]]:
-    """Both answer, neither runs it, no job is under way."""
+def _find_without_source(destination: View) -> tuple[Finding, str]:
+    if destination.runs and destination.in_postcopy:
+        meaning = "It runs at the destination, but part of its memory may still be at the source."
+        return Finding.UNKNOWN, f"{meaning} The source is asked again."
+    if destination.runs and destination.reason in STARTED:
+        meaning = "It was started at the destination and did not come there by a migration, so it may still run at the source."
+        return Finding.UNKNOWN, f"{meaning} The source is asked again."
+    if destination.runs and not destination.hung:
+        return Finding.AT_DESTINATION, "The guest runs at the destination."
+    return Finding.UNKNOWN, "Without an answer of the source nobody can know where the guest runs; it is asked again."
+
+
+def _find_without_destination(source: View) -> tuple[Finding, str]:
+    if source.job and not source.hung and not source.broke_in_postcopy:
+        return Finding.UNDER_WAY, "The migration is under way, says the source."
+    if source.runs and not source.hung and source.reason in NEVER_STOPPED:
+        meaning = "It has run at the source without a break, so it never went on at the destination."
+        return Finding.AT_SOURCE, meaning
+    meaning = "Without an answer of the destination nobody can know where the guest runs; it is asked again."
+    return Finding.UNKNOWN, meaning
+
+
+def _find_in_postcopy(source: View, destination: View) -> tuple[Finding, str]:
+    """Both answer, and at least one has only a part of the guest's memory."""
+    broke = source.broke_in_postcopy or destination.broke_in_postcopy
+    if source.paused and source.in_postcopy and destination.in_postcopy:
+        if not broke and source.job:
+            return Finding.UNDER_WAY, "The migration is under way, in post-copy."
+        meaning = "The network failed in post-copy: each host has a part of the guest's memory. Destroy neither."
+        return Finding.POSTCOPY_BROKEN, meaning
+    if destination.runs and not destination.in_postcopy and source.paused:
+        return Finding.AT_DESTINATION, "The guest runs at the destination, and all of its memory is there."
+    if (source.in_postcopy and source.paused and destination.gone) or (destination.broke_in_postcopy and source.gone):
+        dead = "destination" if destination.gone else "source"
+        meaning = f"The {dead} lost its part of the guest's memory in post-copy, so the guest can't go on anywhere."
+        return Finding.POSTCOPY_LOST, f"{meaning} It can only be started anew."
+    return Finding.UNKNOWN, "These answers don't settle where the guest may go on; both are asked again."
+
+
+def _find_stopped(source: View, destination: View) -> tuple[Finding, str]:
+    """Both answer, neither runs it, no job is under way at the source."""
     if source.paused and destination.gone:
-        meaning = (
-            "It is paused at the source and proven not to be active at the destination: it can go on at the source."
-        )
-        return Finding.RESUME_AT_SOURCE, meaning, ("resume_at_source", "look_again")
-    if destination.paused and source.gone:
+        meaning = "It is paused at the source and proven not to be active at the destination."
+        return Finding.RESUME_AT_SOURCE, f"{meaning} It can go on at the source, if it never ran at the destination."
+    if destination.paused and source.gone and not destination.job:
         meaning = "It is paused at the destination and proven not to be active at the source: it can go on there."
-        return Finding.RESUME_AT_DESTINATION, meaning, ("resume_at_destination", "look_again")
+        return Finding.RESUME_AT_DESTINATION, meaning
     if source.gone and destination.gone:
         meaning = (
             "Neither host runs it. It was shut down or crashed during the migration; its disks are where they were."
         )
-        return Finding.NOWHERE, meaning, ("look_again", "close_as_failed")
-    return Finding.UNKNOWN, "These answers don't settle where the guest may go on.", ("look_again",)
+        return Finding.NOWHERE, meaning
+    return Finding.UNKNOWN, "These answers don't settle where the guest may go on."
 
 
-def _postcopy(view: View) -> bool:
-    return view.paused and view.reason.replace("_", "-") in (
-        "post-copy",
-        "postcopy",
-        "post-copy failed",
-        "postcopy-failed",
-    )
+def never_ran_at_destination(source: View, destination: View, *, persists: bool) -> bool:
+    """Whether a guest that the switch-over left paused at the source is proven not to have gone on at the destination.
+
+    With PERSIST_DEST (`persists`) libvirt writes the definition there before the guest goes on (qemuMigrationDstFinish),
+    so a destination that does not even know the guest never ran it.
+    """
+    stopped = source.paused and source.reason == "migration" and is_safe("resume_at_source", source, destination)
+    return persists and stopped and destination.reachable and not destination.present
 
 
-CHOICES: dict[str, str] = {
-    "look_again": "Ask both hosts again",
-    "resume_at_source": "Resume the guest at the source",
-    "resume_at_destination": "Resume the guest at the destination",
-    "close_as_failed": "Close this migration as failed",
-}
-"""What each choice is called on its button."""
+def leftover_at_source(source: View, destination: View) -> bool:
+    """Whether the source still holds, paused, the copy of a guest that is proven to run at the destination."""
+    proven = destination.runs and not destination.in_postcopy and not destination.hung
+    return proven and source.paused and source.reason in LEFT_BY_MIGRATION and not source.job and not source.hung
+
+
+def leftover_at_destination(source: View, destination: View) -> bool:
+    """Whether the destination still holds what it had received of a guest that is proven to run at the source."""
+    proven = source.runs and not source.job and not source.hung
+    return proven and destination.paused and destination.reason in LEFT_BY_MIGRATION and not destination.in_postcopy
+
+
+def _can_boot(view: View) -> bool:
+    """There is a definition to start from, and nothing that runs: off, or what a broken post-copy left."""
+    remains = view.broke_in_postcopy or (view.paused and view.in_postcopy)
+    return view.present and not view.hung and (view.gone or remains)
+
+
+def _two_run(source: View, destination: View) -> bool:
+    whole = not source.in_postcopy and not destination.in_postcopy and not source.job
+    return source.runs and destination.runs and whole and not source.hung and not destination.hung

@@ -111,6 +111,13 @@ class Guest:
         """Let the guest go on at the destination now, its memory following. From here on the job can't be cancelled."""
         self._call(self._raw.migrateStartPostCopy, timeout_s)
 
+    def pause_postcopy(self, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        """Let QEMU give up the connection of a post-copy that stands still, so that it can be resumed over a new one.
+
+        The guest is not harmed: what ran goes on until it needs memory that is not there. Refused where there is no such job.
+        """
+        self._call(lambda: self._raw.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY), timeout_s)
+
     def set_max_downtime(self, downtime_ms: int, *, timeout_s: float = CALL_TIMEOUT_S) -> None:
         """How long the guest may stand still at the switch-over. Refused where no migration is under way."""
         self._call(lambda: self._raw.migrateSetMaxDowntime(downtime_ms), timeout_s)

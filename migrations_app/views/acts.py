@@ -61,12 +61,9 @@ ACTS = {
         actions.pause_guest,
     ),
 }
-RISKS = {
-    "look_again": "Both hosts are asked once more; nothing else is done.",
-    "resume_at_source": "The guest goes on at the source, only if both hosts still prove it active nowhere else.",
-    "resume_at_destination": "The guest goes on at the destination, only if both hosts still prove it active nowhere else.",
-    "close_as_failed": "The migration ends as failed and no longer holds the VM; the guest itself is not touched.",
-}
+
+
+ASKED_FIRST = "Both hosts are asked once more right before; where that is not safe any more, nothing is done."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,7 +79,9 @@ def resolve(request: HtmxHttpRequest, pk: int, choice: str) -> HttpResponse:
     if choice not in CHOICES:
         raise Http404("There is no such choice.")
     run = partial(recovery.resolve, choice=choice)
-    act = Act(CHOICES[choice], f"{CHOICES[choice]}?", (RISKS[choice],), "Done; both hosts are asked again.", run)
+    label, effect = CHOICES[choice].label, CHOICES[choice].effect
+    consequences = (effect, ASKED_FIRST) if choice != "look_again" else (effect,)
+    act = Act(label, f"{label}?", consequences, "Done; both hosts are asked again.", run)
     return ask_or_do(request, migration, act)
 
 

@@ -14,7 +14,7 @@ from hosts.errors import HostError, Refused
 from migrations_app import choices, cleaning, disks, offline, record, runner, settling, states
 from migrations_app.models import Kind, Migration, TimelineEntry
 from migrations_app.states import State
-from migrations_app.verdict import CHOICES, Finding
+from migrations_app.verdict import CHOICES
 
 log = logging.getLogger(__name__)
 ASK_AGAIN = timedelta(seconds=5)
@@ -84,7 +84,7 @@ def look_again(migration: Migration) -> None:
     if migration.kind == Kind.OFFLINE:
         offline.look_again(migration)
     else:
-        settling.settle(migration, None, stalled=migration.evidence.get("finding") == Finding.STALLED)
+        settling.settle(migration, None)
     if migration.state in states.DRIVEN:
         runner.launch(migration.pk)
 
@@ -111,7 +111,8 @@ def resolve(*, migration: Migration, choice: str, actor: audit.Actor) -> None:
 
 
 def _carry_out(migration: Migration, choice: str, actor: audit.Actor) -> None:
-    words = CHOICES[choice].label
+    names = {"source": migration.source_name, "destination": migration.destination_name}
+    words, _ = CHOICES[choice].named(**names)
     record.tell(migration, words, kind=TimelineEntry.Kind.ACT, reason=f"Chosen by {actor.username}.")
     try:
         choices.carry_out(migration, choice)

@@ -51,7 +51,7 @@ def ask(migration: Migration, *, stalled: bool = False) -> tuple[tuple[View, Vie
     limit = time.monotonic() + PATIENCE_S
     while True:
         views = views_of_hosts.both(migration)
-        found = verdict.judge(*views, stalled=stalled)
+        found = verdict.judge(*views, stalled=stalled or _stands_still(migration, views[0]))
         answered = views[0].reachable and views[1].reachable
         if found.finding not in PASSING or not answered or time.monotonic() > limit:
             return views, found
@@ -60,15 +60,17 @@ def ask(migration: Migration, *, stalled: bool = False) -> tuple[tuple[View, Vie
         time.sleep(ASK_EVERY_S)
 
 
+def _stands_still(migration: Migration, source: View) -> bool:
+    """A person was called since nothing moved, and nothing has moved since."""
+    known = migration.evidence
+    called = migration.state == State.NEEDS_ATTENTION and known.get("finding") == Finding.STALLED
+    return called and known.get("moved_bytes") == source.moved_bytes
+
+
 def _under_way(migration: Migration, source: View, found: Verdict) -> None:
     log.info("migration %s is under way: %s", migration.pk, found.because)
     if migration.state != State.NEEDS_ATTENTION:
         return  # the sweep attaches to it
-    if (
-        migration.evidence.get("finding") == Finding.STALLED
-        and migration.evidence.get("moved_bytes") == source.moved_bytes
-    ):
-        return  # still nothing moves
     to = State.SWITCHING if source.paused else State.COPYING
     _settled(migration, found)
     record.advance(migration, to, error="", hint="", evidence={})

@@ -79,12 +79,17 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         ],
         "preflight": migration.preflight,
         "evidence": migration.evidence,
-        "choices": [
-            {"name": name, "label": CHOICES[name].label, "effect": CHOICES[name].effect}
-            for name in migration.evidence.get("choices", [])
-            if migration.state == State.NEEDS_ATTENTION
-        ],
+        "choices": _choices(migration) if migration.state == State.NEEDS_ATTENTION else [],
     }
+
+
+def _choices(migration: Migration) -> list[dict[str, str]]:
+    names = {"source": migration.source_name, "destination": migration.destination_name}
+    found = []
+    for name in migration.evidence.get("choices", []):
+        label, effect = CHOICES[name].named(**names)
+        found.append({"name": name, "label": label, "effect": effect})
+    return found
 
 
 def _iso(moment: datetime | None) -> str | None:

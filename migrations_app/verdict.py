@@ -97,31 +97,39 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person may choose: the words on its button, what it does, and when it is safe, given both hosts' views."""
+    """What a person may choose: the words on its button, what it does, and when it is safe, given both hosts' views.
+
+    `{source}` and `{destination}` in the words stand for the hosts' names.
+    """
 
     label: str
     effect: str
     is_safe: Callable[[View, View], bool]
 
+    def named(self, *, source: str, destination: str) -> tuple[str, str]:
+        """Label and effect with the hosts' names in them."""
+        label, effect = (text.format(source=source, destination=destination) for text in (self.label, self.effect))
+        return label, effect
+
 
 CHOICES: dict[str, Choice] = {
     "resume_postcopy": Choice(
         "Resume post-copy",
-        "The source connects to the destination anew and sends the rest of the memory; the guest goes on where it stands. "
+        "{source} connects to {destination} anew and sends the rest of the memory; the guest goes on where it stands. "
         "If the network is still broken, all stays as it is.",
         lambda source, destination: source.paused and source.in_postcopy and destination.in_postcopy,
     ),
     "resume_at_source": Choice(
-        "Resume the guest at the source",
-        "The guest goes on at the source with the memory that it has there. Right only if it never ran at the destination: "
+        "Resume the guest at {source}",
+        "The guest goes on at {source} with the memory that it has there. Right only if it never ran at {destination}: "
         "compare when its disks were last written.",
         lambda source, destination: (
             source.paused and not source.in_postcopy and not source.job and not source.hung and destination.gone
         ),
     ),
     "resume_at_destination": Choice(
-        "Resume the guest at the destination",
-        "The guest goes on at the destination; then the migration is finished.",
+        "Resume the guest at {destination}",
+        "The guest goes on at {destination}; then the migration is finished.",
         lambda source, destination: (
             destination.paused
             and not destination.in_postcopy
@@ -131,37 +139,37 @@ CHOICES: dict[str, Choice] = {
         ),
     ),
     "start_at_source": Choice(
-        "Start the guest anew at the source",
-        "The guest boots at the source from its definition there; what is left of it in that host's memory is forced off "
+        "Start the guest anew at {source}",
+        "The guest boots at {source} from its definition there; what is left of it in that host's memory is forced off "
         "first. What was only in its memory is lost. The migration ends as failed.",
         lambda source, destination: destination.gone and _can_boot(source),
     ),
     "start_at_destination": Choice(
-        "Start the guest anew at the destination",
-        "The guest boots at the destination from its definition there; what is left of it in that host's memory is forced "
+        "Start the guest anew at {destination}",
+        "The guest boots at {destination} from its definition there; what is left of it in that host's memory is forced "
         "off first. What was only in its memory is lost. Then the migration is finished.",
         lambda source, destination: source.gone and _can_boot(destination),
     ),
     "define_at_source": Choice(
-        "Define the guest at the source again",
-        "The source gets the definition that this history kept; nothing is started. Then it can be started there.",
+        "Define the guest at {source} again",
+        "{source} gets the definition that this history kept; nothing is started. Then it can be started there.",
         lambda source, destination: (
             source.reachable and destination.reachable and not (source.present or destination.present)
         ),
     ),
     "stop_at_source": Choice(
-        "Force off the copy at the source",
-        "The copy at the source is killed; the one at the destination runs on. What the killed copy alone knew is lost.",
+        "Force off the copy at {source}",
+        "The copy at {source} is killed; the one at {destination} runs on. What the killed copy alone knew is lost.",
         lambda source, destination: _two_run(source, destination),
     ),
     "stop_at_destination": Choice(
-        "Force off the copy at the destination",
-        "The copy at the destination is killed; the one at the source runs on. What the killed copy alone knew is lost.",
+        "Force off the copy at {destination}",
+        "The copy at {destination} is killed; the one at {source} runs on. What the killed copy alone knew is lost.",
         lambda source, destination: _two_run(source, destination),
     ),
     "cancel_copy": Choice(
         "Cancel the copy",
-        "libvirt is asked to give the migration up; the guest stays at the source.",
+        "libvirt is asked to give the migration up; the guest stays at {source}.",
         lambda source, destination: source.job and source.present and not source.in_postcopy,
     ),
     "close_as_failed": Choice(

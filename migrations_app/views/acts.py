@@ -79,7 +79,8 @@ def resolve(request: HtmxHttpRequest, pk: int, choice: str) -> HttpResponse:
     if choice not in CHOICES:
         raise Http404("There is no such choice.")
     run = partial(recovery.resolve, choice=choice)
-    label, effect = CHOICES[choice].label, CHOICES[choice].effect
+    names = {"source": migration.source_name, "destination": migration.destination_name}
+    label, effect = CHOICES[choice].named(**names)
     consequences = (effect, ASKED_FIRST) if choice != "look_again" else (effect,)
     act = Act(label, f"{label}?", consequences, "Done; both hosts are asked again.", run)
     return ask_or_do(request, migration, act)

@@ -10,7 +10,7 @@ from hosts.errors import InvalidInput, Refused
 from hosts.host_uri import validate_address
 from hosts.models import Host, VirtualMachine
 from migrations_app import preflight, record, states
-from migrations_app.models import Kind, Migration, MigrationStep
+from migrations_app.models import Kind, Migration, MigrationStep, TimelineEntry
 from migrations_app.plan import LIMITS, Options
 from migrations_app.states import State
 
@@ -115,6 +115,12 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
             migration.refresh_from_db()
             record.advance(migration, State.CANCELLED)
             return
+        if migration.tuning.get("postcopy"):
+            raise Refused(
+                f"{migration.vm_name} can't be held back any more: in post-copy each host has a part of its memory.",
+                vm=migration.vm_name,
+                hint="Wait until the rest has followed.",
+            )
         early = [State.QUEUED, State.CHECKING, State.COPYING]
         if not rows.filter(state__in=early, cancel_requested=None).update(cancel_requested=now):
             migration.refresh_from_db()
@@ -125,7 +131,7 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
                 f"{migration.vm_name} can't be held back any more: the migration is {label}.", vm=migration.vm_name
             )
         migration.refresh_from_db()
-        record.publish(migration)
+        record.tell(migration, "Asked to cancel", kind=TimelineEntry.Kind.ACT, reason=f"By {actor.username}.")
 
 
 def tune(
@@ -134,32 +140,63 @@ def tune(
     actor: audit.Actor,
     bandwidth_mib: int | None = None,
     max_downtime_ms: int | None = None,
+    max_pause_ms: int | None = None,
 ) -> None:
-    """Change bandwidth (MiB/s) or maximum downtime (ms) while it copies."""
-    wanted = {"bandwidth_mib": bandwidth_mib, "max_downtime_ms": max_downtime_ms}
+    """Change bandwidth (MiB/s), maximum downtime (ms) or the autopilot's longest pause (ms) while it copies."""
+    wanted = {"bandwidth_mib": bandwidth_mib, "max_downtime_ms": max_downtime_ms, "max_pause_ms": max_pause_ms}
     given = {name: value for name, value in wanted.items() if value is not None}
     for name, value in given.items():
         low, high = max(1, LIMITS[name][0]), LIMITS[name][1]
         if not low <= value <= high:
             raise InvalidInput(f"{name} must be from {low} to {high}.", field=name)
-    words = ", ".join(f"{name}={value}" for name, value in given.items())
-    _wish(migration, actor, f"tune migration: {words}", given)
+    words = ", ".join(f"{TUNABLE[name][0]} {value} {TUNABLE[name][1]}" for name, value in given.items())
+    by_person = {"max_downtime_by_person": 1} if max_downtime_ms is not None else {}
+    _wish(migration, actor, f"tune migration: {words}", given | by_person, said=f"Set {words}")
+
+
+TUNABLE = {
+    "bandwidth_mib": ("bandwidth", "MiB/s"),
+    "max_downtime_ms": ("maximum downtime", "ms"),
+    "max_pause_ms": ("longest pause", "ms"),
+}
+"""What `tune` changes: its name in words, and the unit."""
+
+
+def raise_pause(*, migration: Migration, actor: audit.Actor) -> None:
+    """Allow the pause that the autopilot asked for. Raises Refused where it asked for none."""
+    wanted, asked_for = (migration.tuning.get(name) for name in ("wanted_pause_ms", "asked_for_ms"))
+    if not wanted or not asked_for:
+        raise Refused(f"Nothing asks for a longer pause of {migration.vm_name}.", vm=migration.vm_name)
+    tune(migration=migration, actor=actor, max_pause_ms=min(wanted, LIMITS["max_pause_ms"][1]))
 
 
 def start_postcopy(*, migration: Migration, actor: audit.Actor) -> None:
     """Switch to post-copy now: from then on it can't be cancelled. Raises Refused where it was not allowed at the start."""
-    if not migration.options.get("postcopy"):
+    if not Options.from_dict(migration.options).allows_postcopy:
         message = f"Post-copy was not allowed when the migration of {migration.vm_name} began."
         raise Refused(message, vm=migration.vm_name, hint="Cancel, and start again with post-copy allowed.")
-    _wish(migration, actor, "switch to post-copy", {"postcopy": 1})
+    _wish(migration, actor, "switch to post-copy", {"postcopy": 1}, said="Asked to switch to post-copy")
 
 
 def pause_guest(*, migration: Migration, actor: audit.Actor) -> None:
     """Let the guest stand still so that the copy ends; libvirt lets it go on at the destination."""
-    _wish(migration, actor, "pause guest", {"paused": 1})
+    _wish(migration, actor, "pause guest", {"paused": 1, "paused_at_ms": None}, said="Asked to pause the guest")
 
 
-def _wish(migration: Migration, actor: audit.Actor, action: str, given: dict[str, int]) -> None:
+def resume_guest(*, migration: Migration, actor: audit.Actor) -> None:
+    """Let a guest that was paused for this migration go on at the source, which ends the migration.
+
+    libvirt resumes no guest while it migrates (the call waits for the job's lock), so the job is cancelled first; the
+    guest is resumed once both hosts prove that it is active nowhere else. Raises Refused where it was not paused.
+    """
+    if not migration.tuning.get("paused"):
+        raise Refused(f"{migration.vm_name} was not paused for this migration.", vm=migration.vm_name)
+    _wish(migration, actor, "resume guest", {}, said="Asked to cancel and to resume the guest", cancel=True)
+
+
+def _wish(
+    migration: Migration, actor: audit.Actor, action: str, given: dict[str, Any], *, said: str, cancel: bool = False
+) -> None:
     with audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination]):
         with transaction.atomic():
             row = Migration.objects.select_for_update().get(pk=migration.pk)
@@ -167,7 +204,9 @@ def _wish(migration: Migration, actor: audit.Actor, action: str, given: dict[str
                 label = states.LABELS[State(row.state)][0]
                 raise Refused(f"Only a migration that is copying can be changed; this one is {label}.", vm=row.vm_name)
             row.tuning = {**row.tuning, **given}
-            row.save(update_fields=["tuning"])
+            row.cancel_requested = row.cancel_requested or (timezone.now() if cancel else None)
+            row.save(update_fields=["tuning", "cancel_requested"])
+            record.tell(row, said, kind=TimelineEntry.Kind.ACT, reason=f"By {actor.username}.")
         migration.refresh_from_db()
 
 

@@ -25,8 +25,6 @@ THROTTLE_MOST, THROTTLE_BEFORE_POSTCOPY = 99, 50
 """Beyond 99 % there is no throttle (max-cpu-throttle). Where post-copy is allowed the guest is not slowed down so far."""
 PATIENCE_MS = 120_000
 """How long a question waits for its answer before the migration is given up."""
-DEAD_MS = 150_000
-"""Nothing was sent for so long: the way is dead (KubeVirt's progress time-out)."""
 BRAKE_MS = 1_000
 """What it takes to end a migration and to let a paused guest go on at the source; kept free of each pause."""
 
@@ -52,14 +50,13 @@ def decide(trend: Trend, limits: Limits, done: Done, now_ms: int) -> Decision:
     | post-copy has begun, or a person paused the guest | leave alone | ← | ← | ← |
     | paused by the autopilot, and the ceiling but for 1 s is reached | | | | give up: the guest goes on at the source |
     | the deadline has passed | | | | give up |
-    | nothing was sent for 150 s | give up | ← | ← | ← |
     | the downtime limit is more than the ceiling allows, and no person set it | lower it | ← | ← | ← |
     | the first round, or rounds get ahead | leave alone | ← | ← | ← |
-    | a round hardly gets ahead | raise the downtime a step, to 500 ms at most | raise it a step, to what the ceiling allows | post-copy | as automatic; near the deadline all at once |
-    | stalled with all the downtime | give up after 3 rounds | after 10 s ask for a higher ceiling | post-copy, else as automatic | as automatic; near the deadline post-copy where allowed, else pause where even the worst case stays below the ceiling |
+    | a round hardly gets ahead | leave alone | raise it a step, to what the ceiling allows | post-copy | as automatic; near the deadline all at once |
+    | stalled with all the downtime | give up after 3 rounds; QEMU's own 300 ms are all it has | after 10 s ask for a higher ceiling | post-copy, else as automatic | as automatic; near the deadline post-copy where allowed, else pause where even the worst case stays below the ceiling |
     | still stalled | | let auto-converge work, then post-copy where allowed; 120 s after the last change give up | the same without auto-converge | as automatic |
 
-    `manual` decides nothing, ever.
+    `manual` decides nothing, ever. A copy in which nothing moves any more is stall.py's, whatever the policy.
     """
     if limits.policy == "manual" or done.postcopy:
         return LEAVE
@@ -82,12 +79,6 @@ def _deadline(now: Situation) -> Decision | None:
         return None
     within = f"It did not finish within {now.limits.finish_within_s} s, because"
     return _give_up(now, f"{within} {now.figures}; {now.limits.in_words}.")
-
-
-def _dead(now: Situation) -> Decision | None:
-    if now.now_ms - now.trend.moved_at_ms <= DEAD_MS:
-        return None
-    return _give_up(now, f"Nothing was copied any more for {DEAD_MS // 1000} s: the way to the destination is dead.")
 
 
 def _keep_ceiling(now: Situation) -> Decision | None:
@@ -188,7 +179,6 @@ def _end(now: Situation) -> Decision | None:
 RULES: tuple[Callable[[Situation], Decision | None], ...] = (
     _paused,
     _deadline,
-    _dead,
     _keep_ceiling,
     _getting_ahead,
     _fast,

@@ -13,6 +13,9 @@ POLICIES = ("manual", "automatic", "gentle", "fast", "must_finish")
 COPY_STORAGE = ("none", "all", "inc")
 """Disks on shared storage, copied whole, or copied on top of a backing image that both hosts have."""
 CHOICES = {"on_timeout": ON_TIMEOUT, "policy": POLICIES, "copy_storage": COPY_STORAGE}
+SOFT_THROTTLE = {"auto_converge_initial": 5, "auto_converge_increment": 10}
+"""Percent. QEMU takes its first step, 20 % by itself, as soon as two rounds did not get ahead; the policy then has just raised
+the downtime, which often is enough. So where nobody asked for auto-converge its first step is one that hardly hurts."""
 LIMITS: dict[str, tuple[int, int]] = {
     "parallel_connections": (0, 16),
     "bandwidth_mib": (0, 100_000),
@@ -113,6 +116,11 @@ class Options:
         """QEMU must be told at the start; it then slows the guest only where the copy does not get ahead."""
         return self.auto_converge or self.policy in ("automatic", "must_finish")
 
+    @property
+    def throttle_steps(self) -> dict[str, int]:
+        """How auto-converge goes on; empty for QEMU's own steps."""
+        return SOFT_THROTTLE if self.policy == "automatic" and not self.auto_converge else {}
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -151,7 +159,7 @@ def resume_flag_names(options: Options, disks: Sequence[str] = ()) -> list[str]:
 
 def parameters(options: Options, *, migration_address: str, disks: Sequence[str] = ()) -> dict[str, Any]:
     """The typed parameters, by the names of libvirt_client.flags; `disks` as for `flag_names`."""
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {**options.throttle_steps}
     if disks and options.copy_storage in COPY_FLAGS:
         values["migrate_disks"] = tuple(disks)
         if options.disks_port:
@@ -219,6 +227,8 @@ def command(
     if disks and options.copy_storage in COPY_FLAGS:
         argv += [f"--copy-storage-{options.copy_storage}", "--migrate-disks", ",".join(disks)]
         argv += ["--disks-port", str(options.disks_port)] if options.disks_port else []
+    for name, percent in options.throttle_steps.items():
+        argv += [f"--{name.replace('_', '-')}", str(percent)]
     if options.parallel_connections:
         argv += ["--parallel-connections", str(options.parallel_connections)]
     if options.bandwidth_mib:

@@ -1,5 +1,6 @@
 """The only writer of a migration's state. Each change is a row first, then an event to the pages."""
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from migrations_app.progress import Progress
 from migrations_app.snapshot import snapshot
 from migrations_app.states import State, StepState
 
+log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=6)
 """An owner beats every second; one that was silent for this long has died, and another may take over."""
 FRAGMENTS = [f"migrations_app/_{name}.html" for name in ("status", "steps", "progress", "ping")]
@@ -134,9 +136,23 @@ def needs_attention(migration: Migration, *, error: str, evidence: dict[str, Any
     advance(migration, State.NEEDS_ATTENTION, error=error, hint=hint, evidence=evidence, owner="")
 
 
+def steer(migration: Migration, **wishes: Any) -> None:
+    """Put wishes for the copy beside those that people enter at the same time. Raises Overtaken where the lease was lost."""
+    with transaction.atomic():
+        row = Migration.objects.select_for_update().filter(pk=migration.pk, owner=migration.owner).first()
+        if row is None:
+            raise Overtaken(str(migration))
+        row.tuning = {**row.tuning, **wishes}
+        row.save(update_fields=["tuning"])
+    migration.tuning = row.tuning
+
+
 def tell(migration: Migration, text: str, *, kind: TimelineEntry.Kind = EVENT, reason: str = "") -> None:
     """Write a line into the timeline of `migration` and show it: what happened or was decided, and why."""
-    TimelineEntry.objects.create(migration=migration, kind=kind, text=text[:300], reason=reason[:600])
+    line = TimelineEntry.objects.create(migration=migration, kind=kind, text=text[:300], reason=reason[:600])
+    # What a request read before with its migration lacks this line.
+    getattr(migration, "_prefetched_objects_cache", {}).pop("timeline", None)
+    log.info("migration %s: %s. %s", migration.pk, line.text, line.reason)
     publish(migration)
 
 

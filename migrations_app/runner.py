@@ -224,7 +224,8 @@ class Drive:
             return True
         disks.create(self.m)
         # The maximum downtime is no parameter of the call: the sampler sets it as soon as there is a job.
-        tuning = {"max_downtime_ms": self.options.max_downtime_ms} if self.options.max_downtime_ms else {}
+        wanted = self.options.max_downtime_ms
+        tuning = {"max_downtime_ms": wanted, "max_downtime_by_person": 1} if wanted else {}
         record.note(self.m, launched=timezone.now(), tuning=tuning)
         return False
 

@@ -1,30 +1,29 @@
-"""Watches a running migration on a connection of its own: figures to the pages, the admin's wishes to libvirt."""
+"""Watches a running migration on a connection of its own: figures to the pages, wishes and decisions to libvirt."""
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.utils import timezone
 
-from hosts.errors import DomainNotFound, HostError, MigrationFailed
+from hosts.errors import DomainNotFound, MigrationFailed
 from hosts.job_stats import JobStats
 from hosts.libvirt_client.domain import Guest
 from hosts.ping import Pinger
 from migrations_app import record
+from migrations_app.autopilot import Autopilot
 from migrations_app.models import Migration, TimelineEntry
 from migrations_app.plan import Options
 from migrations_app.progress import MIB, Progress, advance
 from migrations_app.stall import STALL_S, Stall
 from migrations_app.states import State
-
-log = logging.getLogger(__name__)
+from migrations_app.wishes import Wishes
 
 EVERY_S = 0.2
 """The design's 250 ms, less what rows and socket take, so that a change is seen within 300 ms."""
 ASK_S = 40.0
-"""How long a job figure or an act may take. Both can hang with QEMU's monitor, so there is a limit (KubeVirt's is 30 s);
-ours lies above the 30 s for which libvirt waits for the job lock before it says that the guest is busy."""
+"""How long a job figure may take. It can hang with QEMU's monitor, so there is a limit (KubeVirt's is 30 s); ours lies above
+the 30 s for which libvirt waits for the job lock before it says that the guest is busy."""
 STRIP = 240
 
 
@@ -43,17 +42,16 @@ class Sampler:
     migration: Migration
     guest: Guest
     pinger: Pinger | None
-    began: float = field(default_factory=time.monotonic)
     progress: Progress = field(default_factory=Progress)
-    cancelling: bool = False
-    timed_out: bool = False
-    applied: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
     quiet: int = 0
     stall: Stall = field(default_factory=Stall)
     stalled: Stalled | None = None
+    wishes: Wishes = field(init=False)
 
     def __post_init__(self) -> None:
         """Where disks are copied along, memory comes after them: count it from the start, or the bar would lie."""
+        self.wishes = Wishes(self.migration, self.guest)
         disks, vm = self.migration.disks, self.migration.vm
         if disks and vm:
             planned = sum(disk["data_bytes"] for disk in disks)
@@ -70,20 +68,22 @@ class Sampler:
         and libvirt does not give it up either.
         """
         options = Options.from_dict(self.migration.options)
+        autopilot = Autopilot(self.migration, options)
         while not over():
             if lost():
                 raise record.Overtaken(str(self.migration))
             started = time.monotonic()
             try:
-                stats = self.guest.job_stats(timeout_s=ASK_S)
-                self._take(stats)
-                self._obey(options)
+                self._take(self.guest.job_stats(timeout_s=ASK_S))
+                if not self.quiet:
+                    self._steer(options, autopilot)
             except DomainNotFound:
                 return
             pause(max(0.0, EVERY_S - (time.monotonic() - started)))
 
     def _take(self, stats: JobStats) -> None:
         state, reason = self.guest.state(timeout_s=ASK_S) if stats.is_active else ("", "")
+        self.reason = reason
         # libvirt keeps the job of a post-copy that broke, for the one that resumes it; nothing moves in it.
         if not stats.is_active or reason == "post-copy failed":
             self.quiet += 1
@@ -93,7 +93,8 @@ class Sampler:
         self.progress = advance(self.progress, stats)
         self.note_ping()
         record.sample(self.migration, self.progress, at_ms=self.at_ms)
-        if state == "paused" and self.migration.state == State.COPYING and not self.migration.tuning.get("paused"):
+        # "user": it was paused on purpose, and its memory is still copied
+        if state == "paused" and reason != "user" and self.migration.state == State.COPYING:
             record.end_step(self.migration, "copy")
             record.begin_step(self.migration, "switch_over")
             record.advance(self.migration, State.SWITCHING)
@@ -109,7 +110,16 @@ class Sampler:
         self.stalled = Stalled(f"Nothing had moved for {STALL_S:.0f} s, so the copy was given up.")
         self.stall.forgive(now)
         record.tell(self.migration, "Gave the copy up", kind=TimelineEntry.Kind.WARNING, reason=str(self.stalled))
-        self._try("cancel", lambda: self.guest.abort(timeout_s=ASK_S))
+        self.wishes.abort()
+
+    def _steer(self, options: Options, autopilot: Autopilot) -> None:
+        """What people ask for comes first; then the policy looks, and its wishes are carried out at once."""
+        self.wishes.read()
+        self.wishes.keep_time(options, at_ms=self.at_ms)
+        ends = self.wishes.cancelling or self.stalled
+        if self.migration.state == State.COPYING and options.live and not ends:
+            autopilot.look(self.progress, at_ms=self.at_ms)
+        self.wishes.carry_out(begun=self.progress.transferred_bytes > 0, reason=self.reason)
 
     @property
     def at_ms(self) -> int:
@@ -121,51 +131,6 @@ class Sampler:
         """Put what the guest answered so far onto the row."""
         if self.pinger:
             record.note(self.migration, ping=ping_figures(self.pinger))
-
-    def _obey(self, options: Options) -> None:
-        """Carry out what the admin asked for since the last sample, and the time limit."""
-        wishes = Migration.objects.values("cancel_requested", "tuning").get(pk=self.migration.pk)
-        if self.quiet:
-            return
-        if wishes["cancel_requested"] and not self.cancelling:
-            self.cancelling = True
-            self._try("cancel", lambda: self.guest.abort(timeout_s=ASK_S))
-        self.migration.tuning = wishes["tuning"]
-        self._tune(wishes["tuning"])
-        if options.timeout_s and not self.timed_out and self.at_ms > options.timeout_s * 1000:
-            self.timed_out = True
-            self._act_on_timeout(options.on_timeout)
-
-    def _tune(self, wanted: dict[str, int]) -> None:
-        acts: dict[str, Callable[[int], None]] = {
-            "bandwidth_mib": lambda value: self.guest.set_max_speed(value, timeout_s=ASK_S),
-            "max_downtime_ms": lambda value: self.guest.set_max_downtime(value, timeout_s=ASK_S),
-            "postcopy": lambda _: self.guest.start_postcopy(timeout_s=ASK_S),
-            "paused": lambda _: self.guest.suspend(timeout_s=ASK_S),
-        }
-        for name, act in acts.items():
-            value = wanted.get(name)
-            if value and self.applied.get(name) != value:
-                self.applied[name] = value
-                self._try(name, lambda act=act, value=value: act(value))  # type: ignore[misc]
-
-    def _act_on_timeout(self, act: str) -> None:
-        if act == "postcopy":
-            self._try("postcopy", lambda: self.guest.start_postcopy(timeout_s=ASK_S))
-        elif act == "pause":
-            record.note(self.migration, tuning={**self.migration.tuning, "paused": 1})
-        else:
-            self.cancelling = True
-            self._try("cancel", lambda: self.guest.abort(timeout_s=ASK_S))
-
-    def _try(self, what: str, act: Callable[[], None]) -> None:
-        """A wish that libvirt refuses does not end the migration; the page shows what came of it."""
-        try:
-            act()
-        except HostError as error:
-            log.warning("%s of migration %s: %s", what, self.migration.pk, error)
-            record.note(self.migration, hint=f"{what} was refused: {error}")
-            record.publish(self.migration)
 
 
 def ping_figures(pinger: Pinger) -> dict[str, object]:

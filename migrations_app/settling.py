@@ -22,6 +22,7 @@ PASSING = frozenset({Finding.UNKNOWN, Finding.NOWHERE, Finding.RESUME_AT_SOURCE,
 """What may be but a moment between two states, so it is asked again before a person is called."""
 PATIENCE_S = 3.0
 ASK_EVERY_S = 0.5
+TRY_OTHERWISE = "Try again with a policy that may do more, with a longer pause, or at a quieter time."
 
 
 def settle(migration: Migration, error: HostError | None, *, stalled: bool = False) -> None:
@@ -95,6 +96,9 @@ def stayed(migration: Migration, views: tuple[View, View], error: HostError | No
         record.advance(migration, State.CANCELLED, error="", hint="")
         return
     known = error or _error_of_before(migration)
+    if gave_up := migration.tuning.get("gave_up"):
+        # The policy or the time limit ended it; libvirt only says that it was cancelled.
+        known = MigrationFailed(gave_up, hint=TRY_OTHERWISE)
     hint = f"{migration.vm_name} runs on at {migration.source_name}. {known.hint}"
     record.fail(migration, HostError(str(known), hint=hint, raw=known.raw))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from migrations_app.standstill import COST_MS, QEMU_DOWNTIME_MS, SMALL_MS, downtime_for
+from migrations_app.standstill import COST_MS, QEMU_DOWNTIME_MS, downtime_for
 from migrations_app.trend import Trend
 
 MIB = 1024 * 1024
@@ -40,9 +40,9 @@ class Limits:
 
     @property
     def most_downtime_ms(self) -> int:
-        """The downtime limit that QEMU may get at the most."""
+        """The downtime limit that QEMU may get at the most; Gentle leaves it at what any live migration has."""
         most = downtime_for(self.max_pause_ms, self.cost_ms)
-        return min(most, SMALL_MS) if self.policy == "gentle" else most
+        return min(most, QEMU_DOWNTIME_MS) if self.policy == "gentle" else most
 
     @property
     def in_words(self) -> str:

@@ -28,7 +28,9 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         "state_label": label,
         "state_meaning": meaning,
         "is_active": migration.is_active,
-        "can_cancel": migration.state in CANCELLABLE and migration.cancel_requested is None,
+        "can_cancel": migration.state in CANCELLABLE
+        and migration.cancel_requested is None
+        and not migration.tuning.get("postcopy"),
         "cancel_requested": _iso(migration.cancel_requested),
         "created": _iso(migration.created),
         "started": _iso(migration.started),

@@ -12,8 +12,6 @@ quiet lab, up to 500 ms on a machine with six times the work that it has process
 SHARE = 0.6
 """The share of a pause that QEMU may plan with. The rate that it sees in a tenth of a second was 1.1, once 1.7 times the mean
 right after it had counted the dirty pages; with 0.85 a ceiling of 2000 ms was once missed by 15 ms."""
-SMALL_MS = 500
-"""A standstill that hardly any service notices: the most that Nova and oVirt allow by themselves."""
 QEMU_MOST_MS = 2_000_000
 """QEMU's highest downtime-limit (MAX_MIGRATE_DOWNTIME in migration/options.c)."""
 

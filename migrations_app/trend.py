@@ -26,8 +26,8 @@ class Trend:
     """What the samples so far tell. Times in ms since libvirt was asked.
 
     A round begins when QEMU counts the dirty pages: `round_bytes` remained then, `before_bytes` at the count before.
-    `low_bytes` is the lowest such remainder, reached at `low_at_ms`; `rounds` counts them. `moved_at_ms` is when bytes
-    were last seen to be sent, `throttled_at_ms` when the throttle last changed.
+    `low_bytes` is the lowest such remainder, reached at `low_at_ms`; `rounds` counts them. `throttled_at_ms` is when the
+    throttle last changed.
     """
 
     now: Sample = Sample(0, 0, 0)
@@ -38,7 +38,6 @@ class Trend:
     low_bytes: int = 0
     low_at_ms: int = 0
     low_round: int = 0
-    moved_at_ms: int = 0
     throttled_at_ms: int = 0
     window: tuple[tuple[int, int], ...] = ()
 
@@ -76,8 +75,6 @@ class Trend:
 def advance(before: Trend, sample: Sample) -> Trend:
     """The trend after one more sample."""
     after = replace(before, now=sample, window=_window(before.window, sample))
-    if sample.transferred_bytes > before.now.transferred_bytes or not before.window:
-        after = replace(after, moved_at_ms=sample.at_ms)
     if sample.throttle_percent != before.now.throttle_percent:
         after = replace(after, throttled_at_ms=sample.at_ms)
     # The first count is that of the whole memory; a round with nothing left is the switch-over itself.

@@ -17,6 +17,9 @@ PLACES = {
     "migration_address": "198.51.100.4",
 }
 
+SOFT = ["--auto-converge-initial", "5", "--auto-converge-increment", "10"]
+"""The policy Automatic slows a guest down in smaller steps than QEMU's own."""
+
 
 def test_the_defaults_are_those_of_the_design() -> None:
     expected = {"live", "peer2peer", "persist_dest", "abort_on_error", "auto_converge"}
@@ -33,7 +36,7 @@ def test_the_command_says_what_the_flags_say() -> None:
     command = plan.command(Options(unsafe=True, bandwidth_mib=100, timeout_s=60, on_timeout="pause"), **PLACES)
     assert shlex.split(command) == [
         *["virsh", "-c", "qemu+ssh://root@kvm-1/system", "migrate", "--p2p", "--verbose", "--abort-on-error"],
-        *["--live", "--persistent", "--undefinesource", "--unsafe", "--auto-converge", "--bandwidth", "100"],
+        *["--live", "--persistent", "--undefinesource", "--unsafe", "--auto-converge", *SOFT, "--bandwidth", "100"],
         *["--timeout", "60", "--timeout-suspend", "share", "qemu+ssh://root@kvm-2/system", "tcp://198.51.100.4"],
     ]
 
@@ -54,6 +57,7 @@ def test_the_command_of_each_transport(name: str, options: Options, p2p: str, sw
         "--undefinesource",
         "--auto-converge",
         switch,
+        *SOFT,
         "share",
         "qemu+ssh://root@kvm-2/system",
         uri,
@@ -106,3 +110,9 @@ def test_nonsense_is_refused_and_names_its_field(values: dict[str, object]) -> N
 @given(st.builds(Options, unsafe=st.booleans(), live=st.booleans(), bandwidth_mib=st.integers(0, 100_000)))
 def test_options_survive_the_row(options: Options) -> None:
     assert Options.from_dict(options.to_dict()) == options
+
+
+def test_who_asks_for_auto_converge_gets_qemus_own_steps() -> None:
+    assert plan.parameters(Options(), migration_address="")["auto_converge_initial"] == 5
+    for options in (Options(auto_converge=True), Options(policy="must_finish", finish_within_s=60)):
+        assert options.allows_auto_converge and plan.parameters(options, migration_address="") == {}

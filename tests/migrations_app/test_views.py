@@ -227,10 +227,11 @@ def test_tuning_reaches_the_row_and_bad_figures_do_not(operator: Client) -> None
     migration = build.migration()
     assert operator.post(url("tune", migration), {"max_downtime_ms": "500"}).status_code == 303
     migration.refresh_from_db()
-    assert migration.tuning == {"max_downtime_ms": 500}
+    assert migration.tuning == {"max_downtime_ms": 500, "max_downtime_by_person": 1}
+    assert migration.timeline.get().text == "Set maximum downtime 500 ms"
     assert operator.post(url("tune", migration), {"bandwidth_mib": "0"}).status_code == 422
     migration.refresh_from_db()
-    assert migration.tuning == {"max_downtime_ms": 500}
+    assert migration.tuning["max_downtime_ms"] == 500
 
 
 def test_postcopy_that_was_not_allowed_is_refused(operator: Client) -> None:

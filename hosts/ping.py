@@ -1,12 +1,15 @@
-"""Ping a guest while it migrates: what an outsider sees of the switch-over.
+"""Probe a guest while it migrates: what an outsider sees of the switch-over.
 
-Runs iputils' ping (Debian 12's lets any user ping every 2 ms or slower) and reads its lines as they come.
+Runs iputils' ping (Debian 12's lets any user ping every 2 ms or slower), or a program that prints the same lines, here or on
+a host, and reads them as they come.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,23 +28,37 @@ STOP_TIMEOUT_S = 2.0
 _STAMP = r"\[(?P<stamp>\d+\.\d+)\] "
 _ANSWER = re.compile(_STAMP + r"\d+ bytes from .*icmp_seq=(?P<seq>\d+) .*time=(?P<rtt_ms>[\d.]+) ms(?P<dup>.*DUP!)?")
 _SILENCE = re.compile(_STAMP + r"(?:no answer yet for|From \S+) icmp_seq=(?P<seq>\d+)")
+_REFUSED = re.compile(_STAMP + r"refused icmp_seq=(?P<seq>\d+)")
+_ANNOUNCED = re.compile(_STAMP + r"announced (?P<kind>\w+) (?P<mac>[0-9a-f:]{17})")
 _SEQUENCE_LENGTH = 2**16  # icmp_seq starts again at 0
 
 
 class Probe(NamedTuple):
-    """One echo request: when it was sent, in seconds since the first, whether it was answered, and how fast."""
+    """One question: when it was sent, in seconds since the first, whether it was answered, and how fast.
+
+    `refused`: the guest said that nobody is there to answer (a closed TCP port), so its kernel at least was alive.
+    """
 
     t_s: float
     ok: bool
     rtt_ms: float | None
+    refused: bool = False
+
+
+class Announcement(NamedTuple):
+    """The guest told its network where it is: when, by `arp` (its own kernel) or `rarp` (QEMU for it), with which MAC."""
+
+    at: datetime
+    kind: str
+    mac: str
 
 
 @dataclass(frozen=True, slots=True)
 class PingSummary:
     """What came of all probes so far.
 
-    `sent` counts those whose fate is known: answered, or overdue (the next one had to be sent); `lost` = sent - received,
-    and shrinks again where an overdue answer comes after all. `longest_gap_ms` is the longest time from the arrival of
+    `sent` counts those whose fate is known: answered, refused, or overdue (the next one had to be sent); `lost` is what is
+    neither received nor refused, and shrinks again where an overdue answer comes after all. `longest_gap_ms` is the longest time from the arrival of
     one answer to the arrival of the next, so for a guest that never stood still it is about the interval; while
     answers are missing, the time since the last answer counts as well. It is None before the first answer: silence
     before that is no gap. `first_at` and `last_at` are the arrivals of the first and the last answer.
@@ -53,6 +70,7 @@ class PingSummary:
     longest_gap_ms: float | None = None
     first_at: datetime | None = None
     last_at: datetime | None = None
+    refused: int = 0
 
 
 class PingLog:
@@ -68,6 +86,8 @@ class PingLog:
         self._last: float | None = None
         self._silent_until: float | None = None
         self._longest_s = 0.0
+        self._refused = 0
+        self.announcements: list[Announcement] = []
         self.unread = ""
 
     def feed(self, line: str) -> None:
@@ -77,6 +97,11 @@ class PingLog:
                 self._answered(float(answer["stamp"]), self._number(int(answer["seq"])), float(answer["rtt_ms"]))
         elif silence := _SILENCE.search(line):
             self._overdue(float(silence["stamp"]), self._number(int(silence["seq"])))
+        elif refused := _REFUSED.search(line):
+            self._refuse(float(refused["stamp"]), self._number(int(refused["seq"])))
+        elif announced := _ANNOUNCED.search(line):
+            at = datetime.fromtimestamp(float(announced["stamp"]), tz=UTC)
+            self.announcements = [*self.announcements, Announcement(at, announced["kind"], announced["mac"])][-20:]
         elif line.strip():
             self.unread = line.strip()
 
@@ -87,21 +112,32 @@ class PingLog:
         return PingSummary(
             sent=self._highest,
             received=self._received,
-            lost=self._highest - self._received,
+            lost=self._highest - self._received - self._refused,
             longest_gap_ms=None if self._first is None else round(longest_s * 1000, 1),
             first_at=_at(self._first),
             last_at=_at(self._last),
+            refused=self._refused,
         )
 
-    def strip(self, buckets: int) -> list[Probe]:
-        """The latest `buckets` probes, in the order they were sent."""
-        return [self._probes[number] for number in sorted(self._probes)[-buckets:]] if buckets > 0 else []
+    def strip(self, buckets: int, *, around: datetime | None = None) -> list[Probe]:
+        """The latest `buckets` probes, in the order they were sent; with `around` those about that moment instead."""
+        kept = [self._probes[number] for number in sorted(self._probes)]
+        end = len(kept)
+        if around is not None:
+            end = min(end, sum(probe.t_s < self.since_first_s(around) for probe in kept) + buckets // 3)
+        return kept[max(0, end - buckets) : max(end, min(buckets, len(kept)))] if buckets > 0 else []
+
+    def since_first_s(self, moment: datetime) -> float:
+        """`moment` on the time scale of the probes."""
+        return moment.timestamp() - (self._began or 0.0)
 
     def _answered(self, stamp: float, number: int, rtt_ms: float) -> None:
         known = self._probes.get(number)
         if known and known.ok:
             return
         self._received += 1
+        if known and known.refused:
+            self._refused -= 1
         if self._last is not None:
             self._longest_s = max(self._longest_s, stamp - self._last)
         self._first = self._first or stamp
@@ -114,10 +150,18 @@ class PingLog:
         if number not in self._probes:
             self._keep(number, sent_at=stamp - self._interval_s, ok=False, rtt_ms=None)
 
-    def _keep(self, number: int, *, sent_at: float, ok: bool, rtt_ms: float | None) -> None:
+    def _refuse(self, stamp: float, number: int) -> None:
+        known = self._probes.get(number)
+        if known and (known.ok or known.refused):
+            return
+        self._refused += 1
+        self._silent_until = stamp
+        self._keep(number, sent_at=stamp, ok=False, rtt_ms=None, refused=True)
+
+    def _keep(self, number: int, *, sent_at: float, ok: bool, rtt_ms: float | None, refused: bool = False) -> None:
         self._began = self._began or sent_at
         self._highest = max(self._highest, number)
-        self._probes[number] = Probe(round(max(0.0, sent_at - self._began), 3), ok, rtt_ms)
+        self._probes[number] = Probe(round(max(0.0, sent_at - self._began), 3), ok, rtt_ms, refused)
         if len(self._probes) > KEPT_PROBES:
             del self._probes[next(iter(self._probes))]
 
@@ -127,43 +171,53 @@ class PingLog:
         return sequence + max(rounds, 0) * _SEQUENCE_LENGTH
 
 
-class Pinger:
-    """Pings `address` from `start` to `stop` (or as a context manager), also one that never answers.
+class Prober:
+    """Runs a program that prints ping's lines, from `start` to `stop` (or as a context manager).
 
-    All methods may be called from any thread.
+    Its standard input stays open as long as this process lives: a program on another host ends when that closes. All
+    methods may be called from any thread.
     """
 
-    def __init__(self, address: str, interval_s: float = DEFAULT_INTERVAL_S) -> None:
-        """Raises InvalidInput(field="address") where that is neither an IP address nor a host name."""
-        self._address = validate_address(address, field="address")
-        self._interval_s = interval_s
+    def __init__(self, argv: Sequence[str], *, interval_s: float, hint: str = "") -> None:
+        """`hint` says what to do where the program is not there."""
+        self._argv, self._hint = list(argv), hint
+        self.interval_s = interval_s
         self._log = PingLog(interval_s=interval_s)
         self._lock = Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
-        """Raises HostError where there is no ping. Once only."""
-        argv = ["ping", "-n", "-D", "-O", "-i", f"{self._interval_s:g}", "--", self._address]
+        """Raises HostError where there is no such program. Once only."""
         try:
             self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
+                self._argv,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                errors="replace",
+                env={
+                    **os.environ,
+                    "LC_ALL": "C",
+                    "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin",
+                },
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            raise HostError("ping is not installed here", hint="apt install iputils-ping") from error
-        self._reader = Thread(target=self._read, name=f"ping {self._address}", daemon=True)
+            raise HostError(f"{self._argv[0]} is not installed here", hint=self._hint) from error
+        self._reader = Thread(target=self._read, name=f"probe {self._argv[-1]}", daemon=True)
         self._reader.start()
 
     def stop(self) -> None:
-        """End ping and wait for the last line; a second call does nothing."""
+        """End it and wait for the last line; a second call does nothing."""
+        self._stopped = True
         if self._process is None or self._reader is None:
             return
+        if self._process.stdin:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
@@ -177,18 +231,29 @@ class Pinger:
         with self._lock:
             return self._log.summary()
 
-    def strip(self, buckets: int) -> list[Probe]:
-        """The latest `buckets` probes, for a strip chart: (t_s since the first, ok, rtt_ms)."""
+    def strip(self, buckets: int, *, around: datetime | None = None) -> list[Probe]:
+        """The latest `buckets` probes, for a strip chart, or those about a moment."""
         with self._lock:
-            return self._log.strip(buckets)
+            return self._log.strip(buckets, around=around)
+
+    def since_first_s(self, moment: datetime) -> float:
+        """`moment` on the time scale of the probes."""
+        with self._lock:
+            return self._log.since_first_s(moment)
+
+    @property
+    def announcements(self) -> list[Announcement]:
+        """The latest times that the guest told its network where it is."""
+        with self._lock:
+            return list(self._log.announcements)
 
     @property
     def error(self) -> str:
-        """Why ping ended by itself, in its own words ("Name or service not known"); "" while it runs or was stopped."""
-        if self._process is None or self._process.poll() in (None, 0, -15, -9):
+        """Why it ended by itself, in its own words ("Name or service not known"); "" while it runs or was stopped."""
+        if self._process is None or self._stopped or self._process.poll() is None:
             return ""
         with self._lock:
-            return self._log.unread
+            return self._log.unread or f"it ended with {self._process.returncode}"
 
     def _read(self) -> None:
         if self._process is None or self._process.stdout is None:
@@ -206,6 +271,19 @@ class Pinger:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class Pinger(Prober):
+    """Pings `address`, also one that never answers."""
+
+    def __init__(self, address: str, interval_s: float = DEFAULT_INTERVAL_S) -> None:
+        """Raises InvalidInput(field="address") where that is neither an IP address nor a host name."""
+        super().__init__(ping_argv(address, interval_s), interval_s=interval_s, hint="apt install iputils-ping")
+
+
+def ping_argv(address: str, interval_s: float) -> list[str]:
+    """ping with the lines that PingLog reads. Raises InvalidInput(field="address")."""
+    return ["ping", "-n", "-D", "-O", "-i", f"{interval_s:g}", "--", validate_address(address, field="address")]
 
 
 def _at(stamp: float | None) -> datetime | None:

@@ -13,6 +13,7 @@ from hosts.errors import HostError
 from hosts.host_uri import HostUri, validate_ssh_target
 from hosts.libvirt_client.connection import Connection, Target, open_connection
 from hosts.models import Host
+from hosts.ping import Prober
 
 IDLE_PER_HOST = 4
 """Connections kept open for the next caller. Opening one over ssh takes about half a second."""
@@ -110,3 +111,21 @@ def run(host: Host, argv: list[str], *, timeout_s: float, check: bool = True, in
     except HostError as error:
         error.host = error.host or host.name
         raise
+
+
+def prober(host: Host, argv: list[str], *, interval_s: float, limit_s: float) -> Prober:
+    """A program that probes from `host` and prints ping's lines; it ends when it is stopped, when this process or the ssh
+    connection ends, and after `limit_s`."""
+    watched = ["sh", "-c", WHILE_WATCHED, "kvmconsole", f"{limit_s:g}", *argv]
+    return Prober(ssh.argv_for(shell(host), watched), interval_s=interval_s)
+
+
+WHILE_WATCHED = """
+limit=$1; shift
+trap : TERM
+timeout "$limit" "$@" </dev/null & program=$!
+{ while kill -0 "$program"; do sleep 1; done; kill -HUP $$; } </dev/null >/dev/null 2>&1 & watcher=$!
+cat >/dev/null 2>&1
+kill "$watcher" "$program" 2>/dev/null
+"""
+"""Standard input closes with the connection: then the program is ended, where ssh alone would let it run on."""

@@ -23,11 +23,12 @@ def start(
     actor: audit.Actor,
     reason: str = "",
     ping_address: str | None = None,
+    probe_port: int | None = None,
     kind: Kind = Kind.LIVE,
 ) -> Migration:
     """Queue the migration of `vm` to `destination`; the checks run as its first step.
 
-    `kind` OFFLINE moves the definition of a guest that is off.
+    `kind` OFFLINE moves the definition of a guest that is off. `probe_port` is a TCP port of the guest, probed beside the ping.
 
     Raises Refused where the VM is on no host, is already there or is already migrating, InvalidInput on a bad address.
     """
@@ -40,7 +41,10 @@ def start(
                 f"{vm.name} is on {source.name} already.", vm=vm.name, host=source.name, hint="Choose another host."
             )
         address = _ping_address(vm, ping_address) if kind == Kind.LIVE else None
-        migration = _queue(vm, source, destination, options, actor, event, reason, address, kind)
+        if probe_port and not address and kind == Kind.LIVE:
+            raise InvalidInput("To probe a port the guest's address must be known.", field="ping_address")
+        fields = {"kind": kind, "reason": reason, "ping_address": address, "probe_port": probe_port}
+        migration = _queue(vm, source, destination, options, actor, event, fields)
     except (Refused, InvalidInput) as error:
         audit.close(event, audit.Outcome.REFUSED, str(error))
         raise
@@ -54,10 +58,9 @@ def _queue(
     options: Options,
     actor: audit.Actor,
     event: Any,
-    reason: str,
-    address: str | None,
-    kind: Kind,
+    fields: dict[str, Any],
 ) -> Migration:
+    address = fields["ping_address"]
     try:
         with transaction.atomic():
             migration = Migration.objects.create(
@@ -68,14 +71,12 @@ def _queue(
                 source_name=source.name,
                 destination=destination,
                 destination_name=destination.name,
-                kind=kind,
                 options=options.to_dict(),
-                command=preflight.command_for(vm, destination, options, off=kind == Kind.OFFLINE),
-                reason=reason,
-                ping_address=address,
+                command=preflight.command_for(vm, destination, options, off=fields["kind"] == Kind.OFFLINE),
                 user=actor.user,
                 username=actor.username,
                 audit=event,
+                **fields,
             )
             steps = [MigrationStep(migration=migration, position=i, name=name) for i, name in enumerate(states.STEPS)]
             MigrationStep.objects.bulk_create(steps)

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from typing import Any
 
 from django.utils import timezone
 
@@ -13,13 +12,12 @@ from hosts.errors import DomainNotFound, HostError
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
-from hosts.ping import Pinger
 from hosts.stale_mark import PREFIX, stale_mark
 from migrations_app import conformance, pictures, record, settling
 from migrations_app.conformance import Picture, Row
+from migrations_app.continuity import Continuity
 from migrations_app.models import Migration
 from migrations_app.plan import Options
-from migrations_app.sampler import ping_figures
 from migrations_app.states import State, StepState
 from migrations_app.verdict import Finding
 
@@ -28,8 +26,6 @@ ASK_S = 40.0
 """Longer than libvirt itself waits for the job lock (30 s) before it says that a guest is busy."""
 AGENT_WITHIN_S = 3.0
 """How long a guest agent that answered before may take to be connected again."""
-ANSWER_WITHIN_S = 5.0
-"""How long the guest may take to answer ping at the destination before the step warns."""
 
 
 def note_final_figures(migration: Migration, guest: Guest) -> None:
@@ -71,8 +67,9 @@ def note_pending(migration: Migration, words: str) -> None:
 class Finish:
     """The last three steps, each of which can be done again."""
 
-    def __init__(self, migration: Migration, options: Options, pinger: Pinger | None) -> None:
-        self.m, self.options, self.pinger = migration, options, pinger
+    def __init__(self, migration: Migration, options: Options, continuity: Continuity | None) -> None:
+        self.m, self.options = migration, options
+        self.continuity = continuity or Continuity(migration)  # one that was not begun probes nothing
         self.before = Picture.from_dict(migration.before) or Picture()
         self.rows: list[Row] = []
 
@@ -82,8 +79,7 @@ class Finish:
         self.define()
         self.clean_up()
         self.compare()
-        if self.pinger:
-            record.note(self.m, ping=self._merged_ping())
+        self.continuity.note()
         ask_for_sync(self.m.source, self.m.destination)
         record.advance(self.m, State.COMPLETED, error="", hint="")
 
@@ -96,7 +92,7 @@ class Finish:
             return False
         if self.m.downtime_ms is None:
             self._figures_from_destination()
-        pinged, answered = self._answer()
+        pinged, answered = self.continuity.wait_for_answers()
         words = [f"Runs on {self.m.destination_name}, not on {self.m.source_name}.", pinged]
         if not source.reachable:
             words[0] = (
@@ -140,33 +136,6 @@ class Finish:
     def _figures_from_destination(self) -> None:
         with reach.libvirt(self._destination) as connection:
             note_final_figures(self.m, connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S))
-
-    def _answer(self) -> tuple[str, bool]:
-        """Wait for an answer that came after the switch-over."""
-        if self.pinger is None:
-            return "Not pinged: its address is not known.", True
-        since, limit = timezone.now(), time.monotonic() + ANSWER_WITHIN_S
-        while time.monotonic() < limit:
-            last = self.pinger.summary().last_at
-            if last and last > since:
-                record.note(self.m, ping=self._merged_ping())
-                gap = self.m.ping.get("longest_gap_ms")
-                return f"It answers ping; the longest gap was {gap} ms.", True
-            time.sleep(0.02)
-        record.note(self.m, ping=self._merged_ping())
-        if not self.pinger.summary().received:
-            return (
-                f"{self.m.ping_address} never answered ping, not before the migration either: check the address.",
-                False,
-            )
-        return (
-            f"It has not answered ping for {ANSWER_WITHIN_S:.0f} s since the switch-over: look at its console.",
-            False,
-        )
-
-    def _merged_ping(self) -> dict[str, Any]:
-        assert self.pinger
-        return ping_figures(self.pinger)
 
     @property
     def _destination(self) -> Host:

@@ -47,6 +47,13 @@ class MigrationForm(forms.Form):
         help_text="The guest's own address. It is pinged before, during and after; the page shows the longest gap.",
         required=False,
     )
+    probe_port = forms.IntegerField(
+        label="TCP port to probe",
+        help_text="A service of the guest, such as 22: connected to ten times a second, so that more than its kernel is seen to answer.",
+        required=False,
+        min_value=1,
+        max_value=65535,
+    )
     reason = forms.CharField(
         label="Reason", help_text="Why, or a ticket; kept in the history.", max_length=300, required=False
     )

@@ -14,8 +14,8 @@ from hosts.errors import DomainNotFound, HostError, MigrationFailed
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
-from hosts.ping import Pinger
 from migrations_app import disks, finish, offline, pictures, plan, preflight, record, settling, views_of_hosts
+from migrations_app.continuity import Continuity
 from migrations_app.lease import Lease, new_owner
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
@@ -24,7 +24,6 @@ from migrations_app.states import State, StepState
 from migrations_app.verdict import Finding
 
 log = logging.getLogger(__name__)
-PING_EVERY_S = 0.05
 MOST_ATTEMPTS = 5
 """How often a drive may break before it is no longer taken up again by itself."""
 JOB_APPEARS_S = 3.0
@@ -54,14 +53,11 @@ def drive(pk: int) -> None:
     if migration is None:
         return
     with Lease(pk, migration.owner) as lease, ExitStack() as stack:
-        pinger = None
-        if migration.ping_address:
-            pinger = stack.enter_context(Pinger(migration.ping_address, interval_s=PING_EVERY_S))
         try:
             if migration.kind == Kind.OFFLINE:
                 offline.OfflineMove(migration).run()
             else:
-                Drive(migration, lease, pinger).run()
+                Drive(migration, lease, stack.enter_context(Continuity(migration))).run()
         except record.Overtaken:
             log.info("migration %s was taken over by another worker", pk)
         except Exception as error:
@@ -94,8 +90,8 @@ def _note_crash(migration: Migration, error: Exception) -> None:
 class Drive:
     """One worker's turn with one migration."""
 
-    def __init__(self, migration: Migration, lease: Lease, pinger: Pinger | None) -> None:
-        self.m, self.lease, self.pinger = migration, lease, pinger
+    def __init__(self, migration: Migration, lease: Lease, continuity: Continuity) -> None:
+        self.m, self.lease, self.continuity = migration, lease, continuity
         self.options = Options.from_dict(migration.options)
 
     def run(self) -> None:
@@ -106,6 +102,7 @@ class Drive:
             self.copy()
         if self.m.state in (State.VERIFYING, State.DEFINING):
             self.finish()
+        self.continuity.conclude()
         if self.m.is_over:
             record.thin(self.m)
             disks.settle(self.m)
@@ -113,7 +110,7 @@ class Drive:
     def finish(self) -> None:
         """Verify, define, clean up; a host that stops answering is asked again until it does."""
         try:
-            finish.Finish(self.m, self.options, self.pinger).run()
+            finish.Finish(self.m, self.options, self.continuity).run()
         except HostError as error:
             views, found = settling.ask(self.m)
             choices = found.choices or ("look_again",)
@@ -174,7 +171,7 @@ class Drive:
     def _copy_from(self, source: Host) -> HostError | None:
         with reach.libvirt(source) as watching, ExitStack() as stack:
             guest = watching.guest(str(self.m.vm_uuid), timeout_s=15)
-            sampler = Sampler(self.m, guest, self.pinger)
+            sampler = Sampler(self.m, guest, self.continuity)
             if self.m.launched is not None and not self.m.tuning.get("resume_postcopy"):
                 self._attach(sampler)
                 if sampler.stalled or not self._never_begun():
@@ -251,7 +248,7 @@ class Drive:
 
     def _note_end(self, sampler: Sampler, guest: Guest, error: HostError | None) -> None:
         """Keep libvirt's final figures while the source still has them; after an error they are an earlier job's."""
-        sampler.note_ping()
+        self.continuity.note()
         if error is None:
             finish.note_final_figures(self.m, guest)
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from hosts.errors import DomainNotFound, MigrationFailed
 from hosts.job_stats import JobStats
 from hosts.libvirt_client.domain import Guest
-from hosts.ping import Pinger
 from migrations_app import record
 from migrations_app.autopilot import Autopilot
+from migrations_app.continuity import Continuity
 from migrations_app.models import Migration, TimelineEntry
 from migrations_app.plan import Options
 from migrations_app.progress import MIB, Progress, advance
@@ -24,7 +24,6 @@ EVERY_S = 0.2
 ASK_S = 40.0
 """How long a job figure may take. It can hang with QEMU's monitor, so there is a limit (KubeVirt's is 30 s); ours lies above
 the 30 s for which libvirt waits for the job lock before it says that the guest is busy."""
-STRIP = 240
 
 
 class Stalled(MigrationFailed):
@@ -41,7 +40,7 @@ class Sampler:
 
     migration: Migration
     guest: Guest
-    pinger: Pinger | None
+    continuity: Continuity
     progress: Progress = field(default_factory=Progress)
     reason: str = ""
     quiet: int = 0
@@ -91,7 +90,7 @@ class Sampler:
         self.quiet = 0
         self._look_for_stall(stats, reason)
         self.progress = advance(self.progress, stats)
-        self.note_ping()
+        self.continuity.note()
         record.sample(self.migration, self.progress, at_ms=self.at_ms)
         # "user": it was paused on purpose, and its memory is still copied
         if state == "paused" and reason != "user" and self.migration.state == State.COPYING:
@@ -126,19 +125,3 @@ class Sampler:
         """Milliseconds since libvirt was first asked, also where a later worker goes on with it."""
         began = self.migration.launched or timezone.now()
         return max(0, round((timezone.now() - began).total_seconds() * 1000))
-
-    def note_ping(self) -> None:
-        """Put what the guest answered so far onto the row."""
-        if self.pinger:
-            record.note(self.migration, ping=ping_figures(self.pinger))
-
-
-def ping_figures(pinger: Pinger) -> dict[str, object]:
-    """The pinger's figures as the row keeps them; the strip holds the last answers, 1 or 0, newest last."""
-    summary = pinger.summary()
-    return {
-        "sent": summary.sent,
-        "lost": summary.lost,
-        "longest_gap_ms": summary.longest_gap_ms,
-        "strip": [1 if ok else 0 for _, ok, _ in pinger.strip(STRIP)],
-    }

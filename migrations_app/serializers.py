@@ -49,6 +49,9 @@ class MigrationInput(PreflightInput):
     destination = F.CharField(help_text="The name of the host to go to.")
     reason = F.CharField(required=False, allow_blank=True, max_length=300, help_text="Why, or a ticket.")
     ping_address = F.IPAddressField(required=False, allow_null=True, help_text="Else the VM's own address.")
+    probe_port = F.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=65535, help_text="A TCP port of the guest to probe."
+    )
 
 
 class FixInput(PreflightInput):
@@ -155,12 +158,56 @@ class ProgressSerializer(serializers.Serializer[Any]):
     at_ms = F.IntegerField(required=False)
 
 
-class PingSerializer(serializers.Serializer[Any]):
-    address = F.IPAddressField(allow_null=True)
+class AnswersSerializer(serializers.Serializer[Any]):
+    """What one probe found."""
+
     sent = F.IntegerField()
     lost = F.IntegerField()
-    longest_gap_ms = F.IntegerField(allow_null=True)
-    strip = F.ListField(child=F.IntegerField(), help_text="1 answered, 0 lost; the newest last.")
+    refused = F.IntegerField(required=False, help_text="The guest said that the port is closed.")
+    longest_gap_ms = F.FloatField(allow_null=True)
+    strip = F.ListField(child=F.IntegerField(), help_text="1 answered, 0 lost, 2 refused; the newest last.")
+    switch_over = F.ListField(
+        child=F.IntegerField(),
+        allow_null=True,
+        required=False,
+        help_text="Between which two places of the strip the switch-over lies.",
+    )
+
+
+class PingSerializer(AnswersSerializer):
+    address = F.IPAddressField(allow_null=True)
+
+
+class ProbeSerializer(AnswersSerializer):
+    name = F.ChoiceField(choices=["tcp", "ping", "arp"])
+    title = F.CharField(help_text="What is probed, and from where.")
+    error = F.CharField(help_text="Why there are no figures.")
+
+
+class ObserverSerializer(serializers.Serializer[Any]):
+    host = F.CharField()
+    role = F.ChoiceField(choices=["third", "source"], help_text="source: there was no third host to probe from.")
+
+
+class AnnouncedSerializer(serializers.Serializer[Any]):
+    at = F.DateTimeField()
+    kind = F.CharField(help_text="arp: by the guest itself; rarp: by QEMU for it.")
+    mac = F.CharField()
+
+
+class SwitchPortSerializer(serializers.Serializer[Any]):
+    mac = F.CharField()
+    host = F.CharField()
+    port = F.CharField(help_text="By which the bridges of that host reach the guest after the move.")
+
+
+class ContinuitySerializer(serializers.Serializer[Any]):
+    """What other probes than the console's ping found; empty where none ran."""
+
+    observer = ObserverSerializer(required=False, allow_null=True)
+    probes = ProbeSerializer(many=True, required=False)
+    announced = AnnouncedSerializer(required=False, allow_null=True)
+    switch_ports = SwitchPortSerializer(many=True, required=False)
 
 
 class CopiedDiskSerializer(serializers.Serializer[Any]):
@@ -239,7 +286,7 @@ class MigrationSerializer(serializers.Serializer[Migration]):
     priority = F.IntegerField(help_text="Higher goes first.")
     waits_for = F.CharField(help_text="What a queued migration waits for.")
     probe_port = F.IntegerField(allow_null=True, help_text="The guest's TCP port that is probed.")
-    continuity = F.DictField(help_text="What other probes than the console's ping found.")
+    continuity = ContinuitySerializer()
     disks = CopiedDiskSerializer(many=True, help_text="The disks that are copied along.")
     estimate = F.DictField(help_text="What was expected when it started.")
     conformance = ConformanceSerializer(many=True, help_text="What was compared with before, differences first.")

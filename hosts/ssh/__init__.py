@@ -3,8 +3,8 @@
 `reach.py` and others use this package; nobody else starts ssh.
 """
 
-from hosts.ssh.command import Result, SshTarget, run
+from hosts.ssh.command import Result, SshTarget, argv_for, run
 from hosts.ssh.host_keys import HostKey, KeyState, scan_host_key
 from hosts.ssh.keyring import SshKeyring
 
-__all__ = ["HostKey", "KeyState", "Result", "SshKeyring", "SshTarget", "run", "scan_host_key"]
+__all__ = ["HostKey", "KeyState", "Result", "SshKeyring", "SshTarget", "argv_for", "run", "scan_host_key"]

@@ -75,6 +75,11 @@ def run(
     return result
 
 
+def argv_for(target: SshTarget | None, argv: Sequence[str]) -> list[str]:
+    """The local argument list that runs `argv` on `target`, for a program that runs on and on; None: on this machine."""
+    return list(argv) if target is None else _ssh_argv(target, argv)
+
+
 def _ssh_argv(target: SshTarget, argv: Sequence[str]) -> list[str]:
     address, keyring = target.address, target.keyring
     command = ["ssh", "-F", str(keyring.config), "-T"]

@@ -1,4 +1,4 @@
-"""The answers of a pinged guest as a strip of thin bars, drawn by the server so that it works without script."""
+"""The answers of a probed guest as a strip of thin bars, drawn by the server so that it works without script."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,32 +10,39 @@ register = Library()
 
 BARS = 240
 """More answers than this are drawn several to a bar; a bar with a lost one is drawn as lost."""
-STEP, HEIGHT, ANSWERED = 3, 28, 10
+STEP, HEIGHT = 3, 28
+LOST, ANSWERED, REFUSED = 0, 1, 2
+TALL = {LOST: 28, ANSWERED: 10, REFUSED: 18}
 
 
-def bars(answers: Sequence[bool], limit: int = BARS) -> list[bool]:
-    """`answers` in at most `limit` bars, in order; False where any answer of a bar was lost."""
+def bars(answers: Sequence[int], limit: int = BARS) -> list[int]:
+    """`answers` in at most `limit` bars, in order; lost where any answer of a bar was lost, else refused where any was."""
     if len(answers) <= limit:
-        return list(answers)
+        return [int(answer) for answer in answers]
     edges = [len(answers) * i // limit for i in range(limit + 1)]
-    return [all(answers[start:end]) for start, end in pairwise(edges)]
+    return [_worst(answers[start:end]) for start, end in pairwise(edges)]
 
 
-def path(drawn: Sequence[bool], *, answered: bool) -> str:
-    """The strokes of those bars that were answered, or of those that were lost, as one SVG path."""
-    tall = ANSWERED if answered else HEIGHT
-    return "".join(f"M{i * STEP + 1} {HEIGHT}v-{tall}" for i, ok in enumerate(drawn) if ok is answered)
+def _worst(answers: Sequence[int]) -> int:
+    return next((kind for kind in (LOST, REFUSED) if kind in answers), ANSWERED)
+
+
+def path(drawn: Sequence[int], kind: int) -> str:
+    """The strokes of those bars that are of one kind, as one SVG path."""
+    return "".join(f"M{i * STEP + 1} {HEIGHT}v-{TALL[kind]}" for i, found in enumerate(drawn) if found == kind)
 
 
 @register.inclusion_tag("components/_strip.html")
-def ping_strip(answers: Sequence[bool], ping: dict[str, Any]) -> dict[str, Any]:
-    """The strip of `answers` (True: answered) beside the sentence of `ping` (sent, lost, longest_gap_ms)."""
+def ping_strip(answers: Sequence[int], ping: dict[str, Any]) -> dict[str, Any]:
+    """The strip of `answers` (1 answered, 0 lost, 2 refused) beside the sentence of `ping` (sent, lost, refused,
+    longest_gap_ms); `switch_over` in it are the two places between which that lies, which are marked."""
     drawn = bars(answers)
+    first, last = ping.get("switch_over") or (0, 0)
     return {
         "width": max(len(drawn), 1) * STEP,
         "height": HEIGHT,
-        "answered_path": path(drawn, answered=True),
-        "lost_path": path(drawn, answered=False),
-        "answered": max((ping.get("sent") or 0) - (ping.get("lost") or 0), 0),
+        "paths": [(name, path(drawn, kind)) for name, kind in (("answered", 1), ("lost", 0), ("refused", 2))],
+        "mark": {"x": first * STEP, "width": max(STEP, (last - first) * STEP)} if ping.get("switch_over") else None,
+        "answered": max((ping.get("sent") or 0) - (ping.get("lost") or 0) - (ping.get("refused") or 0), 0),
         "ping": ping,
     }

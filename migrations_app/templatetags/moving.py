@@ -120,9 +120,16 @@ def as_series(rows: list[list[int]], progress: dict[str, Any]) -> dict[str, list
 
 
 @register.filter
-def answers(ping: dict[str, Any]) -> list[bool]:
-    """The strip of a ping: True for each answer."""
-    return [bool(answer) for answer in ping.get("strip") or []]
+def answers(probe: dict[str, Any]) -> list[int]:
+    """The strip of a probe: 1 for each answer, 0 for none, 2 for a refusal."""
+    return list(probe.get("strip") or [])
+
+
+@register.filter
+def beyond_downtime_ms(m: dict[str, Any]) -> float | None:
+    """How much longer the console's ping was without an answer than libvirt says that the guest stood still."""
+    gap, downtime = m["ping"].get("longest_gap_ms"), m["downtime_ms"]
+    return None if gap is None or downtime is None else max(0, gap - downtime)
 
 
 @register.filter

@@ -39,9 +39,18 @@ CSV_COLUMNS = (
     "ping_sent",
     "ping_lost",
     "ping_longest_gap_ms",
+    "second_ping_lost",
+    "second_ping_longest_gap_ms",
+    "arp_lost",
+    "arp_longest_gap_ms",
+    "tcp_lost",
+    "tcp_longest_gap_ms",
     "error",
     "command",
 )
+
+PROBES = {"second": "ping", "arp": "arp", "tcp": "tcp"}
+"""The beginning of a column's name, and the probe of continuity.py that it is about."""
 
 
 @require_safe
@@ -92,9 +101,13 @@ def csv_row(migration: Migration) -> list[Any]:
 
 
 def _csv_cells(migration: Migration) -> Iterator[Any]:
+    probes = {probe["name"]: probe for probe in migration.continuity.get("probes", [])}
     for column in CSV_COLUMNS:
+        name, _, figure = column.partition("_")
         if column.startswith("ping_"):
             value: Any = migration.ping.get(column.removeprefix("ping_"))
+        elif name in PROBES:
+            value = probes.get(PROBES[name], {}).get(figure.removeprefix("ping_"))
         else:
             value = getattr(migration, column)
         value = value.isoformat(timespec="milliseconds") if hasattr(value, "isoformat") else value

@@ -68,7 +68,7 @@ def create(request: HtmxHttpRequest) -> HttpResponse:
     form = MigrationForm(request.POST, destinations=rights.destinations_for(request.user, vm))
     if not form.is_valid():
         return page(request, vm, form, status=422)
-    given = {name: form.cleaned_data[name] for name in ("destination", "reason")}
+    given = {name: form.cleaned_data[name] for name in ("destination", "reason", "probe_port")}
     address = form.cleaned_data["ping_address"] or None
     try:
         migration = actions.start(vm=vm, options=form.options, ping_address=address, actor=actor(request), **given)

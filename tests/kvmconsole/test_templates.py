@@ -76,16 +76,17 @@ def test_a_badge_says_its_state_in_words_and_escapes_them() -> None:
 
 
 def test_a_lost_answer_shows_even_where_many_share_a_bar() -> None:
-    answers = [True] * 1000
-    answers[517] = False
-    assert strip.bars(answers, limit=100).count(False) == 1
-    assert len(strip.bars(answers, limit=100)) == 100
+    answers = [1] * 1000
+    answers[517], answers[518], answers[900] = 0, 2, 2
+    drawn = strip.bars(answers, limit=100)
+    assert (drawn.count(0), drawn.count(2), len(drawn)) == (1, 1, 100)
 
 
 def test_the_strip_tells_its_figures_in_words() -> None:
-    ping = {"sent": 216, "lost": 3, "longest_gap_ms": 240}
-    html = get_template("components/_strip.html").render(strip.ping_strip([True, False, True], ping))
-    assert "213 answered, 3 lost, longest gap 240\N{NO-BREAK SPACE}ms" in html
+    ping = {"sent": 216, "lost": 3, "refused": 2, "longest_gap_ms": 240, "switch_over": [1, 2]}
+    html = get_template("components/_strip.html").render(strip.ping_strip([1, 0, 2], ping))
+    assert "211 answered, 3 lost, 2 refused, longest gap 240\N{NO-BREAK SPACE}ms" in html
+    assert '<rect class="strip-mark" x="3" y="0" width="3"' in html and 'class="strip-refused" d="M7 28v-18"' in html
     assert 'class="strip-lost" d="M4 28v-28"' in html
 
 

@@ -109,12 +109,13 @@ def test_a_shared_disk_is_never_copied_beside_a_local_one(
     assert [disk["target"] for disk in done["disks"]] == ["vdb"]
     assert "--migrate-disks vdb " in done["command"]
     assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
-    # All on shared storage now would mean nothing to copy: no list, so no flag either.
-    netns_lab.host("kvm-2").virsh("detach-disk", spec.name, "vdb", "--persistent")
-    back = console.migrate(spec.name, "kvm-1", address=spec.address, copy_storage="all", unsafe=True)
-    again = console.reaches(back, "completed", timeout_s=90)
-    assert again["disks"] == [] and "--copy-storage" not in again["command"]
-    assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
+    # All on shared storage means nothing to copy: no list, so no flag either.
+    shared = netns_guest()
+    began = netns_lab.guests.wait_for_beats(shared.name)
+    number = console.migrate(shared.name, "kvm-2", address=shared.address, copy_storage="all", unsafe=True)
+    done = console.reaches(number, "completed", timeout_s=90)
+    assert done["disks"] == [] and "--copy-storage" not in done["command"]
+    assert_guest(netns_lab, shared.name, runs_on="kvm-2", not_on="kvm-1", before=began)
 
 
 def test_cancelled_while_disks_are_copied_the_guest_stays_and_the_copies_go(

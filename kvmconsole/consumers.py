@@ -14,7 +14,9 @@ from django.template.loader import render_to_string
 from hosts import access
 from migrations_app.snapshot import snapshot_for
 
-TOPIC = re.compile(r"vms|hosts|storage|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}")
+TOPIC = re.compile(
+    r"vms|hosts|storage|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}"
+)
 LOOK_AGAIN_S = 30.0
 """How long a user's rights are believed before they are read again."""
 SIGNED_OUT, FORBIDDEN = 4401, 4403

@@ -30,6 +30,7 @@ RAIL = (
     Entry("hosts:list", "Hosts", "server-2"),
     Entry("hosts:storage", "Storage", "database"),
     Entry("migrations:list", "Migrations", "arrows-right-left"),
+    Entry("migrations:evacuations", "Plans", "route"),
     Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE),
     Entry("hosts:people", "People", "users", access.MANAGE),
 )

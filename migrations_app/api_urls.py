@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from migrations_app import api
+from migrations_app import api, api_plans
 
 app_name = "migrations-api"
 urlpatterns = [
@@ -15,4 +15,19 @@ urlpatterns = [
         path(f"migrations/<int:pk>/{act}", api.MigrationAct.as_view(act=act), name=f"migration-{act}")
         for act in api.ACTS
     ],
+    path("evacuations", api_plans.PlanList.as_view(), name="evacuations"),
+    path("evacuations/<int:pk>", api_plans.PlanDetail.as_view(), name="evacuation"),
+    *[
+        path(f"evacuations/<int:pk>/{act}", api_plans.PlanAct.as_view(act=act), name=f"evacuation-{act}")
+        for act in api_plans.ACTS
+    ],
+    path("evacuations/<int:pk>/moves/<int:move>", api_plans.MoveDetail.as_view(), name="move"),
+    *[
+        path(f"evacuations/<int:pk>/moves/<int:move>/{act}", api_plans.MoveAct.as_view(act=act), name=f"move-{act}")
+        for act in api_plans.MOVE_ACTS
+    ],
+    path("hosts/<str:name>/evacuate", api_plans.Evacuate.as_view(), name="evacuate"),
+    path("hosts/<str:name>/evacuability", api_plans.HostEvacuability.as_view(), name="evacuability"),
+    path("placement-rules", api_plans.RuleList.as_view(), name="rules"),
+    path("placement-rules/<int:pk>", api_plans.RuleDetail.as_view(), name="rule"),
 ]

@@ -5,7 +5,7 @@ from uuid import UUID
 import django_filters as filters
 from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
 
-from migrations_app.models import STATE_CHOICES, Migration
+from migrations_app.models import STATE_CHOICES, Evacuation, Migration
 
 SORTS = [
     ("created", "created"),
@@ -61,3 +61,14 @@ class MigrationFilter(filters.FilterSet):
     def at_host(self, migrations: QuerySet[Migration], name: str, value: str) -> QuerySet[Migration]:
         """Migrations that left that host or came to it."""
         return migrations.filter(Q(source_name=value) | Q(destination_name=value))
+
+
+class EvacuationFilter(filters.FilterSet):
+    """`?host=` is the host to be emptied, or to come home to."""
+
+    state = filters.MultipleChoiceFilter(choices=Evacuation.State.choices, label="State")
+    host = filters.CharFilter(field_name="host_name", label="Host")
+
+    class Meta:
+        model = Evacuation
+        fields: tuple[str, ...] = ()

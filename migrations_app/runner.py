@@ -131,7 +131,9 @@ class Drive:
             message = f"{self.m.vm_name} is not on {self.m.source_name} any more but on {where}."
             record.fail(self.m, HostError(message, hint="Look where it is, and start again."))
             return False
-        report = preflight.run(vm=self.m.vm, destination=self.m.destination, options=self.options, ignore=self.m)
+        report = preflight.run_or_recall(
+            vm=self.m.vm, destination=self.m.destination, options=self.options, ignore=self.m
+        )
         record.note(self.m, preflight=[check.to_dict() for check in report.checks], estimate=report.estimate)
         if report.blocked:
             first = report.blockers[0]

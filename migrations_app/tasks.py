@@ -1,6 +1,7 @@
 """What workers do for migrations: a nudge starts a drive, a sweep picks up what nobody drives."""
 
 from hosts import jobs
+from hosts.models import Host
 from migrations_app import recovery, runner
 from migrations_app.evacuation import checking, nightly, running
 
@@ -21,6 +22,13 @@ def check_plan(pk: int) -> None:
 def go_on_with_plan(pk: int) -> None:
     """A move of plan `pk` is over, or somebody asked for something: begin what is next."""
     running.go_on(pk)
+
+
+@jobs.task("migrations_app.check_evacuability")
+def check_evacuability(pk: int) -> None:
+    """Look whether a host could be emptied."""
+    if host := Host.objects.filter(pk=pk).first():
+        nightly.launch(host)
 
 
 @jobs.sweep

@@ -7,6 +7,7 @@ from hosts.http import HtmxHttpRequest
 from migrations_app import views
 from migrations_app.fixes import FIXES
 from migrations_app.views.acts import ACTS
+from migrations_app.views.plan_acts import MOVE_ACTS, PLAN_ACTS
 
 
 def history_or_create(request: HtmxHttpRequest) -> HttpResponse:
@@ -30,4 +31,19 @@ urlpatterns = [
     path("<int:pk>/tune/", views.tune, name="tune"),
     path("<int:pk>/resolve/<slug:choice>/", views.resolve, name="resolve"),
     *[path(f"<int:pk>/{act}/", views.confirm, {"act": act}, name=act) for act in ACTS],
+    path("plans/", views.plans, name="evacuations"),
+    path("plans/new/", views.new_plan, name="evacuation-new"),
+    path("plans/<int:pk>/", views.plan, name="evacuation"),
+    path("plans/<int:pk>/edit/", views.change_plan, name="evacuation-edit"),
+    *[path(f"plans/<int:pk>/{act}/", views.plan_act, {"act": act}, name=f"evacuation-{act}") for act in PLAN_ACTS],
+    path("plans/<int:pk>/moves/<int:move>/destination/", views.move_destination, name="move-destination"),
+    *[
+        path(f"plans/<int:pk>/moves/<int:move>/{act}/", views.move_act, {"act": act}, name=f"move-{act}")
+        for act in MOVE_ACTS
+    ],
+    path("rules/", views.rule_list, name="rules"),
+    path("rules/<int:pk>/", views.rule, name="rule"),
+    path("rules/<int:pk>/remove/", views.remove_rule, name="rule-remove"),
+    path("evacuability/", views.evacuabilities, name="evacuabilities"),
+    path("evacuability/<str:name>/", views.evacuability, name="evacuability"),
 ]

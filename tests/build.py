@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from hosts import access, inventory
 from hosts.models import Host, HostGroup, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
-from migrations_app.models import Migration, MigrationStep
+from migrations_app.models import Evacuation, Migration, MigrationStep, Move, PlacementRule
 from migrations_app.plan import Options
 from migrations_app.states import STEPS, State
 
@@ -109,4 +109,33 @@ def migration(
     )
     steps = [MigrationStep(migration=row, position=i, name=name) for i, name in enumerate(STEPS)]
     MigrationStep.objects.bulk_create(steps)
+    return row
+
+
+def plan(*vms: VirtualMachine, to: Host, of: Host | None = None, **fields: Any) -> Evacuation:
+    """A plan that empties `of`, or, without it, moves `vms` to `to`; nothing of it was checked or begun."""
+    purpose = Evacuation.Purpose.EVACUATE if of else Evacuation.Purpose.BULK
+    fields = {"username": "kvmconsole", "host_name": of.name if of else "", **fields}
+    row = Evacuation.objects.create(purpose=purpose, host=of, **fields)
+    for position, each in enumerate(vms):
+        Move.objects.create(
+            evacuation=row,
+            position=position,
+            vm=each,
+            vm_uuid=each.uuid,
+            vm_name=each.name,
+            memory_mib=each.memory_mib,
+            vcpus=each.vcpus,
+            source=each.host,
+            source_name=each.host.name if each.host else "",
+            destination=to,
+            destination_name=to.name,
+            why="The only host that can take it.",
+        )
+    return row
+
+
+def rule(name: str, *vms: VirtualMachine, kind: str = PlacementRule.Kind.APART) -> PlacementRule:
+    row = PlacementRule.objects.create(name=name, kind=kind)
+    row.vms.set(vms)
     return row

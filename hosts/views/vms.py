@@ -44,6 +44,7 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
         "hosts": access.hosts_for(request.user).values_list("name", flat=True),
         "default_sort": "name",
         "may_manage": access.may(request.user, access.MANAGE),
+        "may_operate": access.may_anywhere(request.user, access.OPERATE),
     }
     return render(request, "hosts/_vms.html" if is_fragment(request) else "hosts/vms.html", context)
 

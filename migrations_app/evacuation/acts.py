@@ -84,6 +84,7 @@ def change(*, evacuation: Evacuation, actor: audit.Actor, how: How) -> None:
     """Change how a plan runs, and place its moves anew; other options or destinations need a new check."""
     with _act(evacuation, actor, "change plan", EDITABLE) as plan:
         before = (plan.options, plan.destinations)
+        _take_over(plan, actor)
         write_how(plan, how)
         require_hosts(plan, actor)
         plan.save()
@@ -95,6 +96,7 @@ def change(*, evacuation: Evacuation, actor: audit.Actor, how: How) -> None:
 def check_again(*, evacuation: Evacuation, actor: audit.Actor) -> None:
     """Look anew where each VM that has not moved is and may go."""
     with _act(evacuation, actor, "check plan", EDITABLE) as plan:
+        _take_over(plan, actor)
         _uncheck(plan)
         place(plan)
 
@@ -137,6 +139,11 @@ def _again(plan: Evacuation, move: Move) -> None:
     if plan.state == State.COMPLETED:
         _set(plan, state=State.STOPPED, why_stopped="A VM was put back into the plan; resume it.")
     jobs.nudge("migrations_app.check_plan", plan.pk)
+
+
+def _take_over(plan: Evacuation, actor: audit.Actor) -> None:
+    """Who plans anew plans with the hosts that are theirs to operate."""
+    _set(plan, user=actor.user, username=actor.username)
 
 
 def _uncheck(plan: Evacuation) -> None:

@@ -99,6 +99,11 @@ def ask(move: Move) -> tuple[dict[str, str], dict[str, float]]:
         log.exception("checking %s", move)
         return {host.name: "The console failed to check it; see its log." for host in hosts}, {}
     unfit, estimates = {}, {}
+    if plan.state in UNDER_WAY and move.kind == Kind.LIVE:
+        # The move begins in a moment: its migration need not ask all of it once more.
+        for report in reports:
+            if not report.blocked:
+                preflight.remember(vm, report.destination, Options.from_dict(plan.options), report)
     for report in reports:
         found = [check for check in report.blockers if check.name not in NOT_OF_THE_PAIR]
         if found:

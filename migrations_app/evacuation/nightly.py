@@ -10,7 +10,8 @@ from django.core.cache import cache
 from django.db import connections
 from django.utils import timezone
 
-from hosts import audit, live
+from hosts import audit, jobs, live
+from hosts.errors import Refused
 from hosts.models import Host, HostState, VirtualMachine
 from migrations_app import placement
 from migrations_app.evacuation import checking
@@ -50,6 +51,14 @@ def launch(host: Host) -> bool:
         return False
     threading.Thread(target=_look_and_clean_up, args=(host,), name=f"evacuability {host.name}", daemon=True).start()
     return True
+
+
+def check_now(*, host: Host, actor: audit.Actor) -> None:
+    """Look at `host` in the background because somebody asked. Raises Refused while another look is under way."""
+    with audit.act(actor=actor, action="check evacuability", target=f"host {host.name}", hosts=[host]):
+        if busy := cache.get("evacuability"):
+            raise Refused(f"{busy} is being looked at.", hint="Try again in a moment.")
+        jobs.nudge("migrations_app.check_evacuability", host.pk)
 
 
 def _look_and_clean_up(host: Host) -> None:

@@ -115,16 +115,29 @@ def _expected_s(move: Move) -> float | None:
     return float(seconds) if seconds is not None else None
 
 
+def summary(plan: Evacuation, moves: Sequence[Move] | None = None) -> dict[str, Any]:
+    """What a list says of `plan`."""
+    return {
+        **progress(plan, list(plan.moves.all()) if moves is None else moves),
+        "purpose": str(plan.purpose),
+        "purpose_label": plan.get_purpose_display(),
+        "host": plan.host_name,
+        "reason": plan.reason,
+        "username": plan.username,
+        "created": _iso(plan.created),
+        "started": _iso(plan.started),
+        "finished": _iso(plan.finished),
+    }
+
+
 def snapshot(plan: Evacuation) -> dict[str, Any]:
     """All there is to say of `plan`."""
     moves = moves_of(plan)
     found = steps_of(plan, moves)
+    names = {str(move.vm_uuid): move.vm_name for move in moves}
     step_of = {key: number for number, step in enumerate(found.steps, start=1) for key in step.keys}
     return {
-        **progress(plan, moves),
-        "purpose": str(plan.purpose),
-        "purpose_label": plan.get_purpose_display(),
-        "host": plan.host_name,
+        **summary(plan, moves),
         "home_of": plan.home_of_id,
         "options": plan.options,
         "destinations": plan.destinations,
@@ -132,18 +145,14 @@ def snapshot(plan: Evacuation) -> dict[str, Any]:
         "canary": plan.canary,
         "stop_after_failures": plan.stop_after_failures,
         "maintenance": plan.maintenance,
-        "reason": plan.reason,
-        "username": plan.username,
-        "created": _iso(plan.created),
-        "started": _iso(plan.started),
-        "finished": _iso(plan.finished),
         "expected_s": expected_s(plan, moves, found),
         "rooms": plan.rooms,
         "moves": [move_row(move, found, step_of) for move in moves],
         "steps": [
             {
                 "number": number,
-                "moves": [str(key) for key in step.keys],
+                "moves": list(step.keys),
+                "names": [names[key] for key in step.keys],
                 "reserved_mib": dict(step.reserved_mib),
                 "free_mib": dict(step.free_mib),
             }

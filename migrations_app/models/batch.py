@@ -130,3 +130,7 @@ class Evacuability(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}: {'yes' if self.possible else 'no'}"
+
+    @property
+    def total(self) -> int:
+        return self.movable + self.stuck

@@ -16,9 +16,10 @@ from migrations_app.preflight.checks import findings
 from migrations_app.preflight.copies import DiskCopy, copies
 from migrations_app.preflight.facts import Check, Facts
 from migrations_app.preflight.ranking import Standing, ranked
+from migrations_app.preflight.recent import recall, remember
 from migrations_app.states import ACTIVE
 
-__all__ = ["Check", "Report", "command_for", "run", "run_all", "source_of"]
+__all__ = ["Check", "Report", "command_for", "remember", "run", "run_all", "run_or_recall", "source_of"]
 
 LIMIT_S = 45.0
 """For one destination: longer than any single answer is waited for."""
@@ -77,6 +78,12 @@ def run(
     """
     ask = _Ask(vm, options, kind, ignore)
     return _run(ask, [destination], limit_s=LIMIT_S)[0]
+
+
+def run_or_recall(*, vm: VirtualMachine, destination: Host, options: Options, ignore: Migration) -> Report:
+    """As `run`, but for what `remember` was just told of the same VM, destination and options."""
+    found = recall(vm, destination, options)
+    return found if isinstance(found, Report) else run(vm=vm, destination=destination, options=options, ignore=ignore)
 
 
 def run_all(

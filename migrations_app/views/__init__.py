@@ -3,23 +3,39 @@
 from migrations_app.views.acts import confirm, resolve, tune
 from migrations_app.views.detail import detail, live_xml
 from migrations_app.views.estimates import estimates
+from migrations_app.views.evacuability import evacuabilities, evacuability
 from migrations_app.views.fix import fix
 from migrations_app.views.history import export, history, running
 from migrations_app.views.new import check, create, destinations, new
+from migrations_app.views.plan_acts import move_act, move_destination, plan_act
+from migrations_app.views.plans import change_plan, new_plan, plan, plans
+from migrations_app.views.rules import remove_rule, rule, rule_list
 
 __all__ = [
+    "change_plan",
     "check",
     "confirm",
     "create",
     "destinations",
     "detail",
     "estimates",
+    "evacuabilities",
+    "evacuability",
     "export",
     "fix",
     "history",
     "live_xml",
+    "move_act",
+    "move_destination",
     "new",
+    "new_plan",
+    "plan",
+    "plan_act",
+    "plans",
+    "remove_rule",
     "resolve",
+    "rule",
+    "rule_list",
     "running",
     "tune",
 ]

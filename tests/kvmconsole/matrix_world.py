@@ -10,7 +10,7 @@ from hosts.models import ApiToken, RoleBinding
 from migrations_app.states import State
 from tests import build
 
-NAMES = ("hidden-h1", "hidden-h2", "hidden-web")
+NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule")
 """What nobody and the stranger must not read anywhere."""
 
 
@@ -42,6 +42,10 @@ class World:
         self.vm = build.vm(NAMES[2], on=self.h1, also_defined_on=(self.h2,))
         self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
         self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
+        second = build.vm("hidden-db", on=self.h1)
+        self.plan = build.plan(self.vm, to=self.h2, of=self.h1)
+        self.move = self.plan.moves.get()
+        self.rule = build.rule("hidden-rule", self.vm, second)
         self.users = {
             "nobody": build.user("nora"),
             "viewer": build.user("vera", role="viewer"),
@@ -63,7 +67,7 @@ class World:
 
     def path(self, persona: str, route: str) -> str:
         name, _, word = route.partition(" ")
-        given = {"name": self.h1.name, "uuid": self.vm.uuid, "pool": self.pool.name, "act": word}
+        given = {"name": self.h1.name, "uuid": self.vm.uuid, "pool": self.pool.name, "act": word, "move": self.move.pk}
         wanted = set(PATTERNS[name])
         kwargs = {key: value for key, value in given.items() if key in wanted}
         if "choice" in wanted:
@@ -74,7 +78,10 @@ class World:
 
     def pk(self, persona: str, name: str) -> int:
         if name.startswith("migrations"):
-            return int(self.migration.pk)
+            part = name.partition(":")[2]
+            of_plans = {"rule": self.rule, "evacuation": self.plan, "move": self.plan}
+            found = next((row for word, row in of_plans.items() if part.startswith(word)), self.migration)
+            return int(found.pk)
         rows: dict[str, Any] = {
             "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),
             "hosts:group": type(self.site_a).objects.filter(pk=self.site_a.pk),
@@ -88,13 +95,28 @@ class World:
     def query(self, route: str) -> str:
         return {
             "migrations:new": f"?vm={self.vm.uuid}",
+            "migrations:evacuation-new": f"?host={self.h1.name}",
             "hosts:exports": f"?server=127.0.0.1&host={self.h1.name}",
             "hosts-api:exports": f"?server=127.0.0.1&via={self.h1.name}",
         }.get(route, "")
 
     def body(self, route: str) -> dict[str, Any]:
         migration = {"vm": str(self.vm.uuid), "destination": self.h2.name}
+        how = {"parallel": 2, "stop_after_failures": 1}
+        rule = {"name": "a rule", "kind": "apart"}
+        vms = [vm.pk for vm in self.rule.vms.all()]
         return {
+            "migrations:evacuations": {"vm": str(self.vm.uuid), **how},
+            "migrations:evacuation-edit": how,
+            "migrations:move-destination": {"destination": self.h2.name},
+            **{f"migrations:{name}": {**rule, "vms": vms} for name in ("rules", "rule")},
+            "migrations-api:evacuations": {"host": self.h1.name},
+            "migrations-api:evacuation": {"parallel": 3},
+            "migrations-api:move": {"destination": self.h2.name},
+            **{
+                f"migrations-api:{name}": {**rule, "vms": [str(vm.uuid) for vm in self.rule.vms.all()]}
+                for name in ("rules", "rule")
+            },
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
             "migrations-api:migration-resolve": {"choice": "look_again"},
             "migrations-api:fix": {**migration, "act": "eject", "arg": "sda"},

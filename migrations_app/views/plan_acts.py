@@ -1,0 +1,67 @@
+"""What is done to a plan and to its moves: by POST only; the plan's page is where one decides."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_POST
+
+from hosts import access
+from hosts.errors import HostError
+from hosts.http import HtmxHttpRequest, actor, failure, see_other
+from migrations_app import evacuation
+from migrations_app.evacuation import lookup
+from migrations_app.views.plans import plan_page
+
+PLAN_ACTS: dict[str, tuple[Callable[..., None], str]] = {
+    "start": (evacuation.start, "The plan runs."),
+    "stop": (evacuation.stop, "It stops after the current ones."),
+    "resume": (evacuation.resume, "The plan goes on."),
+    "discard": (evacuation.discard, "The plan was put away; nothing was moved by it any more."),
+    "check": (evacuation.check_again, "All VMs are looked at again."),
+}
+MOVE_ACTS: dict[str, tuple[Callable[..., None], str]] = {
+    "skip": (evacuation.skip, "It stays where it is."),
+    "retry": (evacuation.retry, "It is part of the plan again."),
+}
+
+
+@require_POST
+def plan_act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
+    """Do `act` to the plan; where that is refused, its page says why."""
+    row = lookup.plan_for(request.user, pk, operate=True)
+    run, done = PLAN_ACTS[act]
+    try:
+        run(evacuation=row, actor=actor(request))
+    except HostError as error:
+        row.refresh_from_db()
+        return plan_page(request, row, status=422, refusal=failure(error))
+    messages.success(request, done)
+    return see_other(request, row.get_absolute_url())
+
+
+@require_POST
+def move_act(request: HtmxHttpRequest, pk: int, move: int, act: str) -> HttpResponse:
+    """Do `act` to one VM of the plan."""
+    row = lookup.move_for(request.user, pk, move)
+    run, done = MOVE_ACTS[act]
+    try:
+        run(move=row, actor=actor(request))
+    except HostError as error:
+        return plan_page(request, lookup.plan_for(request.user, pk), status=422, refusal=failure(error))
+    messages.success(request, f"{row.vm_name}: {done}")
+    return see_other(request, row.evacuation.get_absolute_url())
+
+
+@require_POST
+def move_destination(request: HtmxHttpRequest, pk: int, move: int) -> HttpResponse:
+    """Send one VM to the host that the form names."""
+    row = lookup.move_for(request.user, pk, move)
+    host = get_object_or_404(access.hosts_for(request.user), name=request.POST.get("destination", ""))
+    try:
+        evacuation.choose(move=row, destination=host, actor=actor(request))
+    except HostError as error:
+        return plan_page(request, lookup.plan_for(request.user, pk), status=422, refusal=failure(error))
+    messages.success(request, f"{row.vm_name} is to go to {host.name}.")
+    return see_other(request, row.evacuation.get_absolute_url())

@@ -9,7 +9,7 @@ from hosts import audit, jobs
 from hosts.errors import InvalidInput, Refused
 from hosts.host_uri import validate_address
 from hosts.models import Host, VirtualMachine
-from migrations_app import preflight, record, states
+from migrations_app import preflight, record, snapshot, states
 from migrations_app.models import Kind, Migration, MigrationStep, TimelineEntry
 from migrations_app.plan import LIMITS, Options
 from migrations_app.states import State
@@ -164,11 +164,11 @@ TUNABLE = {
 
 
 def raise_pause(*, migration: Migration, actor: audit.Actor) -> None:
-    """Allow the pause that the autopilot asked for. Raises Refused where it asked for none."""
-    wanted, asked_for = (migration.tuning.get(name) for name in ("wanted_pause_ms", "asked_for_ms"))
-    if not wanted or not asked_for:
+    """Allow the pause that the autopilot asked for. Raises Refused where it asks for none."""
+    question = snapshot.snapshot(migration)["question"]
+    if question is None:
         raise Refused(f"Nothing asks for a longer pause of {migration.vm_name}.", vm=migration.vm_name)
-    tune(migration=migration, actor=actor, max_pause_ms=min(wanted, LIMITS["max_pause_ms"][1]))
+    tune(migration=migration, actor=actor, max_pause_ms=min(question["wanted_ms"], LIMITS["max_pause_ms"][1]))
 
 
 def start_postcopy(*, migration: Migration, actor: audit.Actor) -> None:

@@ -43,6 +43,8 @@ ACTS: dict[str, Callable[..., None]] = {
     "cancel": actions.cancel,
     "postcopy": actions.start_postcopy,
     "pause-guest": actions.pause_guest,
+    "resume-guest": actions.resume_guest,
+    "raise-pause": actions.raise_pause,
 }
 
 

@@ -15,12 +15,20 @@ ON_TIMEOUT_CHOICES = [
     ("pause", "pause the guest until the copy is done"),
 ]
 POLICY_CHOICES = [
-    ("automatic", "Automatic: help the copy along within the longest pause allowed"),
-    ("gentle", "Gentle: never touch the guest; end with a clear message where it can't converge"),
-    ("fast", "Fast: post-copy allowed"),
-    ("must_finish", "Must finish within a time, by all means that the longest pause allows"),
-    ("manual", "Manual: only what is set below"),
+    ("automatic", "Automatic"),
+    ("gentle", "Gentle"),
+    ("fast", "Fast"),
+    ("must_finish", "Must finish"),
+    ("manual", "Manual"),
 ]
+MAY_DO = {
+    "automatic": "May let the guest stand still up to the longest pause, and slow its CPUs down step by step. Asks before more.",
+    "gentle": "Never touches the guest. Where it writes as fast as is copied, the migration ends and says why.",
+    "fast": "Switches to post-copy as soon as the copy does not get ahead. From then on a failure of the network or of the source stops the guest.",
+    "must_finish": "As Automatic, but faster as the time runs out: at the end it may pause the guest, within the longest pause. Gives up when the time is over.",
+    "manual": "Decides nothing: only what is set below and what you do while it copies.",
+}
+"""What each policy may do to the guest, in the words of the form."""
 COPY_STORAGE_CHOICES = [
     ("none", "no; they lie on shared storage"),
     ("all", "copy all of each disk"),
@@ -59,10 +67,7 @@ class MigrationForm(forms.Form):
     )
 
     policy = forms.ChoiceField(
-        label="Convergence",
-        help_text="What to do where the guest writes to its memory as fast as it is copied.",
-        choices=POLICY_CHOICES,
-        required=False,
+        label="If the guest writes to its memory as fast as it is copied", choices=POLICY_CHOICES, required=False
     )
     undefine_source = flag(
         "Remove the definition at the source",
@@ -92,8 +97,10 @@ class MigrationForm(forms.Form):
         "For where the source can't reach the destination's libvirt, but the console can. Such a migration ends if the console does.",
     )
     copy_storage = forms.ChoiceField(label="Copy the disks along", choices=COPY_STORAGE_CHOICES, required=False)
-    max_pause_ms = figure("max_pause_ms", "Longest pause, ms", "The autopilot never lets the guest stand still longer.")
-    finish_within_s = figure("finish_within_s", "Must finish within, seconds", "For that policy only.")
+    max_pause_ms = figure(
+        "max_pause_ms", "Longest pause, ms", "The guest is never let stand still longer without asking."
+    )
+    finish_within_s = figure("finish_within_s", "Must finish within, seconds", "Counted from the start of the copy.")
     port = figure("port", "Port for the memory", "0: one of libvirt's, 49152 to 49215.")
     disks_port = figure("disks_port", "Port for copied disks", "0: one of libvirt's, as for the memory.")
     parallel_connections = figure(
@@ -104,10 +111,9 @@ class MigrationForm(forms.Form):
     timeout_s = figure("timeout_s", "Time limit, seconds", "0: none.")
     on_timeout = forms.ChoiceField(label="When the time limit is reached", choices=ON_TIMEOUT_CHOICES, required=False)
 
-    MAIN = ("policy", "undefine_source", "unsafe")
+    STEER = ("policy", "max_pause_ms", "finish_within_s")
+    MAIN = ("undefine_source", "unsafe")
     MORE = (
-        "max_pause_ms",
-        "finish_within_s",
         "live",
         "persistent",
         "auto_converge",
@@ -140,12 +146,20 @@ class MigrationForm(forms.Form):
         return self.destinations[name]
 
     def clean(self) -> dict[str, Any]:
-        given = {name: self.cleaned_data.get(name) for name in (*self.MAIN, *self.MORE)}
+        given = {name: self.cleaned_data.get(name) for name in (*self.STEER, *self.MAIN, *self.MORE)}
         try:
             self.options = Options.from_dict({name: value for name, value in given.items() if value not in (None, "")})
         except InvalidInput as error:
             self.add_error(error.field if error.field in self.fields else None, str(error))
         return self.cleaned_data
+
+    def policies(self) -> list[dict[str, Any]]:
+        """The policies as choices, each with what it may do to the guest."""
+        chosen = self["policy"].value() or self.options.policy
+        return [
+            {"name": name, "label": label, "may": MAY_DO[name], "chosen": name == chosen}
+            for name, label in POLICY_CHOICES
+        ]
 
     def main_options(self) -> list[forms.BoundField]:
         return [self[name] for name in self.MAIN]
@@ -160,11 +174,11 @@ class MigrationForm(forms.Form):
         )
 
     def _shown_as_default(self) -> Options:
-        return Options(**{name: getattr(self.options, name) for name in self.MAIN})
+        return Options(**{name: getattr(self.options, name) for name in (*self.STEER, *self.MAIN)})
 
 
 class TuneForm(forms.Form):
-    """Bandwidth and maximum downtime of a migration that copies; what is left empty stays as it is."""
+    """What of a migration that copies can be changed; what is left empty stays as it is."""
 
     bandwidth_mib = forms.IntegerField(
         label="Bandwidth limit, MiB/s", required=False, min_value=1, max_value=LIMITS["bandwidth_mib"][1]
@@ -173,9 +187,16 @@ class TuneForm(forms.Form):
         label="Maximum downtime, ms", required=False, min_value=1, max_value=LIMITS["max_downtime_ms"][1]
     )
 
+    max_pause_ms = forms.IntegerField(
+        label="Longest pause, ms",
+        required=False,
+        min_value=LIMITS["max_pause_ms"][0],
+        max_value=LIMITS["max_pause_ms"][1],
+    )
+
     def clean(self) -> dict[str, Any]:
         if not self.errors and not self.given():
-            raise forms.ValidationError("Enter a bandwidth or a maximum downtime.")
+            raise forms.ValidationError("Enter a bandwidth, a maximum downtime or a longest pause.")
         return self.cleaned_data
 
     def given(self) -> dict[str, int]:
@@ -184,7 +205,7 @@ class TuneForm(forms.Form):
 
 def option_rows(options: dict[str, Any]) -> list[tuple[str, str]]:
     """The options of a migration in words, in the form's order."""
-    names = (*MigrationForm.MAIN, *MigrationForm.MORE)
+    names = (*MigrationForm.STEER, *MigrationForm.MAIN, *MigrationForm.MORE)
     return [
         (str(MigrationForm.base_fields[name].label), _in_words(name, options[name]))
         for name in names
@@ -196,5 +217,5 @@ def _in_words(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value == 0:
-        return "none" if name == "timeout_s" else "libvirt's own"
+        return "none" if name in ("timeout_s", "finish_within_s") else "libvirt's own"
     return {**dict(ON_TIMEOUT_CHOICES), **dict(POLICY_CHOICES), **dict(COPY_STORAGE_CHOICES)}.get(value, str(value))

@@ -19,7 +19,7 @@ from migrations_app.states import State, StepState
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=6)
 """An owner beats every second; one that was silent for this long has died, and another may take over."""
-FRAGMENTS = [f"migrations_app/_{name}.html" for name in ("status", "steps", "progress", "ping")]
+FRAGMENTS = [f"migrations_app/_{name}.html" for name in ("status", "steps", "progress", "ping", "timeline")]
 FIGURES = [f"migrations_app/_{name}.html" for name in ("progress", "ping")]
 KEPT_SAMPLES = 240
 EVENT = TimelineEntry.Kind.EVENT

@@ -61,14 +61,15 @@ class FixInput(PreflightInput):
 
 
 class TuneInput(serializers.Serializer[Any]):
-    """At least one of the two."""
+    """At least one of them."""
 
     bandwidth_mib = F.IntegerField(required=False, min_value=1, help_text="MiB/s")
     max_downtime_ms = F.IntegerField(required=False, min_value=1)
+    max_pause_ms = F.IntegerField(required=False, min_value=1, help_text="The autopilot's ceiling on any pause.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError("Give bandwidth_mib or max_downtime_ms.")
+            raise serializers.ValidationError("Give bandwidth_mib, max_downtime_ms or max_pause_ms.")
         return attrs
 
 
@@ -243,6 +244,13 @@ class ConformanceSerializer(serializers.Serializer[Any]):
     host = F.CharField(help_text="The host to do it on.")
 
 
+class QuestionSerializer(serializers.Serializer[Any]):
+    """The longest pause stands in the way of the copy's end."""
+
+    allowed_ms = F.IntegerField()
+    wanted_ms = F.IntegerField(help_text="With this one it would end.")
+
+
 class ChoiceSerializer(serializers.Serializer[Any]):
     name = F.CharField()
     label = F.CharField()  # type: ignore[assignment]  # DRF's own attribute of that name is not used here
@@ -280,7 +288,8 @@ class MigrationSerializer(serializers.Serializer[Migration]):
     raw_error = F.CharField()
     command = F.CharField(help_text="The equivalent virsh command.")
     options = MigrationOptions()
-    tuning = F.DictField(help_text="Bandwidth and maximum downtime as last asked for in flight.")
+    tuning = F.DictField(help_text="What people and the autopilot asked for in flight.")
+    question = QuestionSerializer(allow_null=True, help_text="What the autopilot asks a person; see raise-pause.")
     kind = F.ChoiceField(choices=Kind.choices)
     origin = F.ChoiceField(choices=Origin.choices)
     priority = F.IntegerField(help_text="Higher goes first.")

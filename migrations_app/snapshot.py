@@ -65,6 +65,7 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         "command": migration.command,
         "options": migration.options,
         "tuning": migration.tuning,
+        "question": _question(migration),
         "kind": str(migration.kind),
         "origin": str(migration.origin),
         "priority": migration.priority,
@@ -92,6 +93,16 @@ def _choices(migration: Migration) -> list[dict[str, str]]:
         label, effect = CHOICES[name].named(**names)
         found.append({"name": name, "label": label, "effect": effect})
     return found
+
+
+def _question(migration: Migration) -> dict[str, int] | None:
+    """What the autopilot asks a person, while it copies: a longer pause than is allowed. None once that was answered."""
+    tuning = migration.tuning
+    allowed = tuning.get("max_pause_ms") or migration.options.get("max_pause_ms")
+    open_ = tuning.get("wanted_pause_ms") and tuning.get("asked_for_ms") == allowed
+    if migration.state != State.COPYING or not open_ or tuning.get("gave_up"):
+        return None
+    return {"allowed_ms": allowed, "wanted_ms": tuning["wanted_pause_ms"]}
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 RATE_WINDOW_MS = 5_000
 """The rate is the mean of so long: libvirt's own figure swings by half right after the dirty pages were counted."""
+RATE_LEAST_MS = 1_500
+"""Before that the rate is not known: the first bytes come slowly, while QEMU looks at empty pages."""
 AHEAD = 0.95
 """A round gets ahead when it leaves at most this share of the lowest remainder so far."""
 
@@ -54,7 +56,7 @@ class Trend:
         if len(self.window) < 2:
             return 0
         (first_ms, first), (last_ms, last) = self.window[0], self.window[-1]
-        return (last - first) * 1000 // (last_ms - first_ms) if last_ms > first_ms else 0
+        return (last - first) * 1000 // (last_ms - first_ms) if last_ms - first_ms >= RATE_LEAST_MS else 0
 
     @property
     def remaining_ms(self) -> float:

@@ -101,6 +101,12 @@ LOOKS: dict[str, dict[str, Look]] = {
         "stale copy": Look("stale copy", "ghost", "warning"),
         "unreachable": Look("host unreachable", "plug-connected-x", "error"),
     },
+    "line": {
+        "decision": Look("autopilot", "gauge", "busy"),
+        "act": Look("person", "user", "info"),
+        "event": Look("event", "info-circle", "off"),
+        "warning": Look("warning", "alert-triangle", "warning"),
+    },
     "outcome": {
         "pending": Look("under way", "loader-2", "busy"),
         "succeeded": Look("succeeded", "circle-check", "ok"),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.errors import HostError
 from hosts.http import HtmxHttpRequest, actor, see_other
-from migrations_app import actions, recovery, rights
+from migrations_app import actions, recovery, rights, snapshot
 from migrations_app.forms import TuneForm
 from migrations_app.models import Migration
 from migrations_app.verdict import CHOICES
@@ -60,6 +60,28 @@ ACTS = {
         "Asked to pause the guest.",
         actions.pause_guest,
     ),
+    "resume-guest": Act(
+        "Resume the guest",
+        "Cancel the migration and let the guest go on at the source?",
+        (
+            "libvirt resumes no guest while it migrates, so the migration is cancelled first.",
+            "The guest then goes on at the source, once both hosts prove that it is active nowhere else.",
+            "What was copied so far is thrown away.",
+        ),
+        "Asked to cancel and to resume the guest.",
+        actions.resume_guest,
+    ),
+    "raise-pause": Act(
+        "Allow a longer pause",
+        "Let the guest stand still for longer, so that the copy can end?",
+        (
+            "The autopilot may then let the guest stand still for as long as it asks for, once.",
+            "For that time the guest answers nobody; its connections usually outlast some seconds.",
+            "Without it the migration goes on with what is allowed, and is given up where that does not do.",
+        ),
+        "Allowed.",
+        actions.raise_pause,
+    ),
 }
 
 
@@ -88,7 +110,8 @@ def resolve(request: HtmxHttpRequest, pk: int, choice: str) -> HttpResponse:
 
 def ask_or_do(request: HtmxHttpRequest, migration: Migration, act: Act) -> HttpResponse:
     """The page that asks, or by POST the act itself; what goes wrong is shown on the same page."""
-    context: dict[str, Any] = {"migration": migration, "act": act}
+    question = snapshot.snapshot(migration)["question"]
+    context: dict[str, Any] = {"migration": migration, "act": act, "question": question}
     if request.method != "POST":
         return render(request, "migrations_app/confirm.html", context)
     try:

@@ -10,6 +10,8 @@ from hosts.http import HtmxHttpRequest
 from migrations_app import rights, snapshot
 from migrations_app.forms import TuneForm, option_rows
 from migrations_app.models import Migration
+from migrations_app.plan import Options
+from migrations_app.standstill import QEMU_DOWNTIME_MS
 from migrations_app.states import State
 from migrations_app.views.repairs import repairs_for
 
@@ -28,12 +30,21 @@ def page(request: HtmxHttpRequest, migration: Migration, tune_form: TuneForm, *,
         "series": snapshot.series(migration),
         "may_operate": may_operate,
         "can_tune": may_operate and migration.state == State.COPYING and not migration.cancel_requested,
+        "may_postcopy": Options.from_dict(migration.options).allows_postcopy,
         "tune_form": tune_form,
+        "in_force": _in_force(migration),
         "option_rows": option_rows(migration.options),
         "next_host": _next_host(request, migration),
         "repairs": repairs_for(request.user, migration),
     }
     return render(request, "migrations_app/detail.html", context, status=status)
+
+
+def _in_force(migration: Migration) -> dict[str, int]:
+    """Bandwidth, downtime limit and ceiling as they are now: what was asked for in flight, else at the start."""
+    names = ("bandwidth_mib", "max_downtime_ms", "max_pause_ms")
+    found = {name: migration.tuning.get(name) or migration.options.get(name) or 0 for name in names}
+    return found | {"max_downtime_ms": found["max_downtime_ms"] or QEMU_DOWNTIME_MS}
 
 
 def _next_host(request: HtmxHttpRequest, migration: Migration) -> str:

@@ -44,7 +44,7 @@ def check(request: HtmxHttpRequest) -> HttpResponse:
         except HostError as error:
             found["error"] = error
     if is_fragment(request):
-        return render(request, "migrations_app/_preflight.html", {"form": form, **found})
+        return render(request, "migrations_app/_preflight.html", {"form": form, "part": True, **found})
     return page(request, vm, form, **found)
 
 

@@ -111,6 +111,8 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations:rule-remove": DO,
     "migrations:evacuabilities": {"GET": USER},
     "migrations:evacuability": {"GET": VIEWER, "POST": OPERATOR},
+    "migrations:resume-guest": ASK,
+    "migrations:raise-pause": ASK,
     "hosts-api:hosts": {"GET": USER, "POST": ADMIN},
     "hosts-api:host": {"GET": VIEWER, "PATCH": ADMIN, "DELETE": ADMIN},
     "hosts-api:host-refresh": DO,
@@ -153,6 +155,8 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations-api:evacuability": {"GET": VIEWER, "POST": OPERATOR},
     "migrations-api:rules": {"GET": USER, "POST": OPERATOR},
     "migrations-api:rule": {"GET": VIEWER, "PUT": OPERATOR, "DELETE": OPERATOR},
+    "migrations-api:migration-resume-guest": DO,
+    "migrations-api:migration-raise-pause": DO,
 }
 SOCKETS = {r"^ws/$": "/ws/?topic=migrations,migration.{pk}", r"^ws/migrations/(?P<pk>\d{1,18})$": "/ws/migrations/{pk}"}
 """Each WebSocket route with an address of it. All are for viewers, and tell of the hosts that the viewer may see."""

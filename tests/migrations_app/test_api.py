@@ -44,6 +44,8 @@ ROUTES = [
     ("POST", "/{pk}/cancel"),
     ("POST", "/{pk}/postcopy"),
     ("POST", "/{pk}/pause-guest"),
+    ("POST", "/{pk}/resume-guest"),
+    ("POST", "/{pk}/raise-pause"),
     ("POST", "/{pk}/resolve"),
 ]
 ACTS = [route for route in ROUTES if route[0] != "GET"]
@@ -195,7 +197,7 @@ def test_cancel_and_tune_reach_the_row(operator: Caller) -> None:
 
 def test_what_is_not_possible_now_is_409_and_says_why(operator: Caller) -> None:
     migration = build.migration(state=State.VERIFYING)
-    for act in ("cancel", "postcopy", "pause-guest"):
+    for act in ("cancel", "postcopy", "pause-guest", "resume-guest", "raise-pause"):
         answer = operator("POST", f"/{migration.pk}/{act}")
         assert answer.status_code == 409
         assert answer.json()["detail"]

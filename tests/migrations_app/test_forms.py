@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from migrations_app.forms import MigrationForm, TuneForm, option_rows
-from migrations_app.plan import Options
+from migrations_app.plan import POLICIES, Options
 from tests import build
 
 pytestmark = pytest.mark.django_db
@@ -19,12 +19,12 @@ def form(**given: Any) -> MigrationForm:
 
 def test_what_the_page_shows_at_first_is_the_default_of_the_plan() -> None:
     unbound = MigrationForm(destinations=[])
-    shown = {name: unbound[name].value() for name in (*MigrationForm.MAIN, *MigrationForm.MORE)}
+    shown = {name: unbound[name].value() for name in (*MigrationForm.STEER, *MigrationForm.MAIN, *MigrationForm.MORE)}
     assert shown == Options().to_dict()
 
 
 def test_every_option_of_the_plan_has_a_field() -> None:
-    assert {*MigrationForm.MAIN, *MigrationForm.MORE} == set(Options().to_dict())
+    assert {*MigrationForm.STEER, *MigrationForm.MAIN, *MigrationForm.MORE} == set(Options().to_dict())
 
 
 def test_a_form_left_as_it_is_gives_the_default_options() -> None:
@@ -81,3 +81,15 @@ def test_options_are_shown_in_words() -> None:
     assert rows["Maximum downtime, ms"] == "libvirt's own"
     assert rows["Time limit, seconds"] == "none"
     assert len(rows) == len(Options().to_dict())
+
+
+def test_each_policy_says_what_it_may_do_to_the_guest() -> None:
+    shown = form(policy="gentle").policies()
+    assert [one["name"] for one in shown if one["chosen"]] == ["gentle"]
+    assert {one["name"] for one in shown} == set(POLICIES) and all(one["may"] for one in shown)
+    assert [one["name"] for one in MigrationForm(destinations=[]).policies() if one["chosen"]] == ["automatic"]
+
+
+def test_a_deadline_is_asked_for_where_it_must_finish() -> None:
+    wanted = form(policy="must_finish", finish_within_s="")
+    assert not wanted.is_valid() and "finish_within_s" in wanted.errors

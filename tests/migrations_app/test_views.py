@@ -8,7 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from hosts.models import AuditEvent, HostState
-from migrations_app.models import Migration
+from migrations_app import record
+from migrations_app.models import Migration, TimelineEntry
+from migrations_app.plan import Options
 from migrations_app.states import State
 from tests import build
 
@@ -38,7 +40,7 @@ def form_of(vm: Any, **given: Any) -> dict[str, Any]:
 
 
 READ = ["list", "export", "running", "detail", "live-xml"]
-ACT = ["cancel", "postcopy", "pause-guest", "tune"]
+ACT = ["cancel", "postcopy", "pause-guest", "resume-guest", "raise-pause", "tune"]
 
 
 def url(name: str, migration: Migration) -> str:
@@ -295,3 +297,52 @@ def test_hostile_names_are_shown_as_text(operator: Client) -> None:
     download = operator.get(url("live-xml", migration))
     assert "attachment" in download["Content-Disposition"]
     assert "<" not in download["Content-Disposition"]
+
+
+def test_the_timeline_shows_each_decision_with_its_reason_and_as_text(viewer: Client) -> None:
+    migration = build.migration()
+    record.tell(migration, HOSTILE, kind=TimelineEntry.Kind.DECISION, reason="the guest writes 18 MiB/s")
+    page = viewer.get(url("detail", migration)).content.decode()
+    assert "the guest writes 18 MiB/s" in page and HOSTILE not in page
+    assert f'id="migration-{migration.pk}-timeline"' in page and "autopilot" in page
+
+
+def test_what_the_autopilot_asks_is_answered_by_a_person(operator: Client, viewer: Client) -> None:
+    tuning = {"asked_for_ms": 2000, "wanted_pause_ms": 5200}
+    migration = build.migration(tuning=tuning)
+    assert "Allow 5.2" in operator.get(url("detail", migration)).content.decode()
+    assert "raise-pause" not in viewer.get(url("detail", migration)).content.decode()
+    asked = operator.get(url("raise-pause", migration)).content.decode()
+    assert "5.2" in asked and "allowed now" in asked
+    assert operator.post(url("raise-pause", migration)).status_code == 303
+    migration.refresh_from_db()
+    assert migration.tuning["max_pause_ms"] == 5200
+    assert migration.timeline.get().kind == "act"
+    assert AuditEvent.objects.get(action__startswith="tune migration").outcome == "succeeded"
+    assert operator.post(url("raise-pause", migration)).status_code == 422
+
+
+def test_a_guest_that_was_paused_is_resumed_by_cancelling(operator: Client) -> None:
+    migration = build.migration(tuning={"paused": 1})
+    page = operator.get(url("detail", migration)).content.decode()
+    assert "Resume the guest" in page and "Pause the guest" not in page
+    assert operator.post(url("resume-guest", migration)).status_code == 303
+    migration.refresh_from_db()
+    assert migration.cancel_requested and migration.tuning["paused"] == 1
+
+
+def test_post_copy_can_not_be_cancelled(operator: Client) -> None:
+    migration = build.migration(options=Options(policy="fast"))
+    assert operator.post(url("postcopy", migration)).status_code == 303
+    assert (
+        reverse("migrations:cancel", args=[migration.pk]) not in operator.get(url("detail", migration)).content.decode()
+    )
+    refused = operator.post(url("cancel", migration))
+    assert refused.status_code == 422 and "post-copy" in refused.content.decode()
+
+
+def test_a_check_brings_the_verdict_to_the_policies(operator: Client) -> None:
+    vm = build.vm(on=build.host("h1", uri="qemu+tcp://127.0.0.1:1/system", ssh="root@127.0.0.1:1"))
+    build.host("h2", uri="qemu+tcp://127.0.0.1:2/system", ssh="root@127.0.0.1:2")
+    answer = operator.post(reverse("migrations:preflight"), form_of(vm), headers={"HX-Request": "true"})
+    assert 'id="policy-verdict" hx-swap-oob="true"' in answer.content.decode()

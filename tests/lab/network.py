@@ -108,7 +108,10 @@ def remove(network: Network) -> None:
     """Take every interface of this instance away."""
     for name in [*(network.port(host) for host in HOSTS), network.bridge]:
         if link_exists(name):
-            run(["ip", "link", "delete", name], timeout_s=_TIMEOUT_S)
+            done = run(["ip", "link", "delete", name], timeout_s=_TIMEOUT_S, check=False)
+            # A veth also goes by itself, with the namespace of a host that was ended before.
+            if done.returncode and link_exists(name):
+                raise LabError(f"The interface {name} can't be deleted: {done.stderr.strip()}")
 
 
 def registered_guests(network: Network, *, registry: Path) -> dict[str, str]:

@@ -6,6 +6,9 @@ from typing import Any
 from django.db import transaction
 from huey.contrib.djhuey import HUEY, db_task
 
+from hosts.libvirt_client.events import Event
+
+LISTENERS: list[Callable[[int, Event], None]] = []
 TASKS: dict[str, Callable[..., Any]] = {}
 SWEEPS: list[Callable[[], None]] = []
 
@@ -34,4 +37,10 @@ def sweep(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
-__all__ = ["HUEY", "SWEEPS", "TASKS", "nudge", "sweep", "task"]
+def listener(function: Callable[[int, Event], None]) -> Callable[[int, Event], None]:
+    """Register a function that the watcher calls with a host's id and each event of it; it must be quick."""
+    LISTENERS.append(function)
+    return function
+
+
+__all__ = ["HUEY", "LISTENERS", "SWEEPS", "TASKS", "listener", "nudge", "sweep", "task"]

@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.permissions import IsAuthenticated
@@ -18,7 +20,7 @@ from hosts import access
 from hosts.api.base import actor_of
 from hosts.errors import InvalidInput
 from hosts.models import Host, VirtualMachine
-from migrations_app import actions, preflight, recovery, rights, snapshot
+from migrations_app import actions, preflight, recovery, report, rights, snapshot
 from migrations_app.filters import MigrationFilter
 from migrations_app.fixes import FIXES, Case
 from migrations_app.models import Migration
@@ -118,6 +120,19 @@ class MigrationDetail(APIView):
         migration = rights.migration_for(request.user, pk, operate=True)
         actions.tune(migration=migration, actor=actor_of(request), **read(TuneInput, request))
         return Response(MigrationSerializer(rights.migration_for(request.user, pk)).data)
+
+
+class MigrationReport(APIView):
+    """Everything that a bug report about one migration needs."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        """A zip: options, command, steps, timeline, figures, checks, XML without secrets, the logs of both hosts, versions."""
+        migration = rights.migration_for(request.user, pk)
+        headers = {"Content-Disposition": f'attachment; filename="{report.file_name(migration)}"'}
+        return HttpResponse(report.build(migration), content_type="application/zip", headers=headers)
 
 
 class MigrationAct(APIView):

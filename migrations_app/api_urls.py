@@ -10,6 +10,7 @@ urlpatterns = [
     path("migrations/preflight", api.MigrationPreflight.as_view(), name="preflight"),
     path("migrations/fix", api.MigrationFix.as_view(), name="fix"),
     path("migrations/<int:pk>", api.MigrationDetail.as_view(), name="migration"),
+    path("migrations/<int:pk>/report", api.MigrationReport.as_view(), name="migration-report"),
     path("migrations/<int:pk>/resolve", api.MigrationResolve.as_view(), name="migration-resolve"),
     *[
         path(f"migrations/<int:pk>/{act}", api.MigrationAct.as_view(act=act), name=f"migration-{act}")

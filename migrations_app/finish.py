@@ -100,7 +100,7 @@ class Finish:
             )
         same, compared = self._compare_live()
         good = answered and source.reachable and same
-        record.end_step(self.m, "verify", _state(good), " ".join([*words, *compared]))
+        record.end_step(self.m, "verify", step_state(good), " ".join([*words, *compared]))
         record.advance(self.m, State.DEFINING)
         return True
 
@@ -158,7 +158,7 @@ class Finish:
                 guest.set_autostart(self.before.autostart, timeout_s=ASK_S)
             rows = conformance.compare_definition(self.before, pictures.take(guest), host=self.m.destination_name)
         differences = conformance.warnings(rows)
-        record.end_step(self.m, "define", _state(not differences), " ".join([words, *differences]))
+        record.end_step(self.m, "define", step_state(not differences), " ".join([words, *differences]))
 
     def _make_definition(self, connection: Connection, guest: Guest) -> str:
         """Define what libvirt did not. Secure, so that a VNC password is not lost; it goes straight to the host."""
@@ -237,7 +237,7 @@ class Finish:
             connection.guest(str(self.m.vm_uuid), timeout_s=ASK_S).set_autostart(True, timeout_s=ASK_S)
 
 
-def _state(good: bool) -> StepState:
+def step_state(good: bool) -> StepState:
     return StepState.DONE if good else StepState.WARNING
 
 

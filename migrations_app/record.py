@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from hosts import audit, jobs, live
 from hosts.errors import HostError
+from hosts.models import Host
 from migrations_app import states
 from migrations_app.models import Migration, MigrationSample, MigrationStep, TimelineEntry
 from migrations_app.progress import Progress
@@ -43,13 +44,17 @@ def unowned() -> Q:
 def claim(pk: int, *, owner: str) -> Migration | None:
     """Take up migration `pk` as `owner`; None where it is over, waits for a person, or somebody else drives it."""
     driven = Migration.objects.filter(unowned(), pk=pk, state__in=states.DRIVEN)
-    attempt = Migration.objects.filter(pk=pk).values_list("attempt", flat=True).first()
-    if (
-        attempt is None
-        or driven.filter(attempt=attempt).update(owner=owner, heartbeat=timezone.now(), attempt=attempt + 1) != 1
-    ):
+    known = Migration.objects.filter(pk=pk).values("attempt", "owner", "launched").first()
+    if known is None:
         return None
-    return Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
+    taken = {"owner": owner, "heartbeat": timezone.now(), "attempt": known["attempt"] + 1}
+    if driven.filter(attempt=known["attempt"]).update(**taken) != 1:
+        return None
+    migration = Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
+    if known["owner"] and known["launched"]:
+        reason = f"{known['owner'].rsplit(':', 1)[0]} fell silent; libvirt's job went on without it."
+        tell(migration, "Resumed by another worker after the console ended", reason=reason)
+    return migration
 
 
 def beat(pk: int, *, owner: str) -> bool:
@@ -84,6 +89,8 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
             if migration.audit:
                 audit.close(migration.audit, OUTCOMES[to], migration.error)
         publish(migration)
+        if to in (State.FAILED, State.NEEDS_ATTENTION):
+            jobs.nudge("migrations_app.diagnose", migration.pk)
         move = _move_of(migration)
         if move and to not in states.DRIVEN:
             jobs.nudge("migrations_app.go_on_with_plan", move["evacuation"])
@@ -145,6 +152,14 @@ def steer(migration: Migration, **wishes: Any) -> None:
         row.tuning = {**row.tuning, **wishes}
         row.save(update_fields=["tuning"])
     migration.tuning = row.tuning
+
+
+def name_destination(migration: Migration, host: Host) -> None:
+    """Note where an external migration goes to, once that is known; whoever drives it reads it at the end."""
+    rows = Migration.objects.filter(pk=migration.pk, destination_name="")
+    rows.update(destination=host, destination_name=host.name)
+    _reload(migration)
+    publish(migration)
 
 
 def tell(migration: Migration, text: str, *, kind: TimelineEntry.Kind = EVENT, reason: str = "") -> None:

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from hosts import audit
 from hosts.errors import HostError, Refused
-from migrations_app import choices, cleaning, disks, offline, record, runner, settling, states
-from migrations_app.models import Kind, Migration, TimelineEntry
+from migrations_app import choices, cleaning, disks, external, offline, record, runner, settling, states
+from migrations_app.models import Kind, Migration, Origin, TimelineEntry
 from migrations_app.states import State
 from migrations_app.verdict import CHOICES
 
@@ -83,7 +83,7 @@ def look_again(migration: Migration) -> None:
     """Ask both hosts; go on where they settle it, else keep what they said."""
     if migration.kind == Kind.OFFLINE:
         offline.look_again(migration)
-    else:
+    elif not (migration.origin == Origin.EXTERNAL and external.settled(migration)):
         settling.settle(migration, None)
     if migration.state in states.DRIVEN:
         runner.launch(migration.pk)

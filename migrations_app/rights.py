@@ -10,11 +10,12 @@ from migrations_app.models import Migration
 
 
 def may_operate(user: access.AnyUser, migration: Migration) -> bool:
-    """Whether `user` may act on `migration`: both of its hosts must still be known and be the user's to operate."""
-    return all(
-        host is not None and access.may(user, access.OPERATE, host)
-        for host in (migration.source, migration.destination)
-    )
+    """Whether `user` may act on `migration`: both of its hosts must still be known and be the user's to operate.
+
+    Of an external one to a host that the console does not know, the source alone.
+    """
+    ends = [migration.source, migration.destination] if migration.destination_name else [migration.source]
+    return all(host is not None and access.may(user, access.OPERATE, host) for host in ends)
 
 
 def migration_for(user: access.AnyUser, pk: int, *, operate: bool = False) -> Migration:

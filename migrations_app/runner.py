@@ -14,10 +14,10 @@ from hosts.errors import DomainNotFound, HostError, MigrationFailed
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
-from migrations_app import disks, finish, offline, pictures, plan, preflight, record, settling, views_of_hosts
+from migrations_app import disks, external, finish, offline, pictures, plan, preflight, record, settling, views_of_hosts
 from migrations_app.continuity import Continuity
 from migrations_app.lease import Lease, new_owner
-from migrations_app.models import Kind, Migration
+from migrations_app.models import Kind, Migration, Origin
 from migrations_app.plan import Options
 from migrations_app.sampler import EVERY_S, Sampler, Stalled
 from migrations_app.states import State, StepState
@@ -110,7 +110,8 @@ class Drive:
     def finish(self) -> None:
         """Verify, define, clean up; a host that stops answering is asked again until it does."""
         try:
-            finish.Finish(self.m, self.options, self.continuity).run()
+            kind = external.Outcome if self.m.origin == Origin.EXTERNAL else finish.Finish
+            kind(self.m, self.options, self.continuity).run()
         except HostError as error:
             views, found = settling.ask(self.m)
             choices = found.choices or ("look_again",)
@@ -168,7 +169,9 @@ class Drive:
                 pass  # it has left the source; the verdict says whither
             except HostError as trouble:
                 error = trouble
-        settling.settle(self.m, error, stalled=isinstance(error, Stalled))
+        stalled = isinstance(error, Stalled)
+        if stalled or self.m.origin != Origin.EXTERNAL or not external.settled(self.m):
+            settling.settle(self.m, error, stalled=stalled)
 
     def _copy_from(self, source: Host) -> HostError | None:
         with reach.libvirt(source) as watching, ExitStack() as stack:
@@ -192,10 +195,6 @@ class Drive:
 
     def _attach(self, sampler: Sampler) -> None:
         """Another worker asked libvirt; its job goes on without it, so watch that job until there is none."""
-        if self.m.attempt > 1:
-            record.tell(
-                self.m, "Taken up by another worker", reason="The one before fell silent; libvirt's job goes on."
-            )
         patience = round(JOB_APPEARS_S / EVERY_S) if not self.m.progress else 5
         sampler.progress = replace(sampler.progress, percent=self.m.progress.get("percent", 0))
         sampler.watch(lambda: sampler.quiet > patience, lost=self.lease.is_lost)

@@ -6,16 +6,24 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from hosts import access
-from migrations_app.models import Migration
+from migrations_app.models import Migration, Origin
 from migrations_app.states import LABELS, STEPS, State
 from migrations_app.verdict import CHOICES
 
+EXTERNAL_MEANINGS = {
+    State.COPYING: "Begun outside the console: the guest runs on at the source while its memory is copied.",
+    State.DEFINING: "Both hosts are asked what the other tool left; nothing is changed.",
+    State.COMPLETED: "The guest has left the source. Begun outside the console, so nothing was changed; read what it left.",
+}
+"""What the states mean of a migration that somebody else began, where that differs."""
 CANCELLABLE = frozenset({State.QUEUED, State.CHECKING, State.COPYING})
 
 
 def snapshot(migration: Migration) -> dict[str, Any]:
     """What there is to say of `migration`, in JSON's own types: it also travels through the channel layer."""
     label, meaning = LABELS[State(migration.state)]
+    if migration.origin == Origin.EXTERNAL:
+        meaning = EXTERNAL_MEANINGS.get(State(migration.state), meaning)
     return {
         "id": migration.pk,
         "vm": str(migration.vm_uuid),

@@ -1,8 +1,11 @@
 """What workers do for migrations: a nudge starts a drive, a sweep picks up what nobody drives."""
 
+from datetime import datetime
+
 from hosts import jobs
+from hosts.libvirt_client.events import Event
 from hosts.models import Host
-from migrations_app import recovery, runner
+from migrations_app import adoption, diagnosis, recovery, runner
 from migrations_app.evacuation import checking, nightly, running
 
 
@@ -29,6 +32,37 @@ def check_evacuability(pk: int) -> None:
     """Look whether a host could be emptied."""
     if host := Host.objects.filter(pk=pk).first():
         nightly.launch(host)
+
+
+@jobs.task("migrations_app.diagnose")
+def diagnose(pk: int) -> None:
+    """Say why migration `pk` failed."""
+    diagnosis.diagnose(pk)
+
+
+@jobs.task("migrations_app.look_for_job")
+def look_for_job(host_pk: int, uuid: str) -> None:
+    """Take in the migration of a guest that leaves a host, where nobody here began it."""
+    adoption.look_for_job(host_pk, uuid)
+
+
+@jobs.task("migrations_app.take_in_completed")
+def take_in_completed(host_pk: int, uuid: str, began: str) -> None:
+    """The same for one that was over at once."""
+    adoption.take_in_completed(host_pk, uuid, datetime.fromisoformat(began))
+
+
+@jobs.listener
+def hear(host_pk: int, event: Event) -> None:
+    """A host's event: it may tell of a migration that nobody here began."""
+    adoption.heard(host_pk, event)
+
+
+@jobs.sweep
+def find_external() -> None:
+    """Find migrations of others, and explain failures whose nudge was lost."""
+    adoption.sweep()
+    diagnosis.sweep()
 
 
 @jobs.sweep

@@ -28,6 +28,7 @@ urlpatterns = [
     path("export.csv", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/live.xml", views.live_xml, name="live-xml"),
+    path("<int:pk>/report.zip", views.bug_report, name="report"),
     path("<int:pk>/tune/", views.tune, name="tune"),
     path("<int:pk>/resolve/<slug:choice>/", views.resolve, name="resolve"),
     *[path(f"<int:pk>/{act}/", views.confirm, {"act": act}, name=act) for act in ACTS],

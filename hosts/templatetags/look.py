@@ -99,6 +99,7 @@ LOOKS: dict[str, dict[str, Look]] = {
         "two hosts": Look("on two hosts", "alert-circle", "error"),
         "transient": Look("transient", "bolt", "warning"),
         "stale copy": Look("stale copy", "ghost", "warning"),
+        "external": Look("external", "terminal-2", "info"),
         "unreachable": Look("host unreachable", "plug-connected-x", "error"),
     },
     "line": {

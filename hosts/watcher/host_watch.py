@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from hosts import inventory, mounts, reach
+from hosts import inventory, jobs, mounts, reach
 from hosts.errors import HostError
 from hosts.libvirt_client import events
 from hosts.libvirt_client.connection import Connection
@@ -118,6 +118,7 @@ class HostWatch:
     def _take_events(self, host: Host, connection: Connection, wait_s: float) -> None:
         """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date."""
         batch = self._gather(min(max(wait_s, 0.0), LONGEST_NAP_S))
+        self._tell(batch)
         uuids = dict.fromkeys(event.uuid for event in batch if event.kind in DOMAIN_KINDS)
         if len(uuids) > MANY:
             inventory.sync_guests(host, connection)
@@ -126,6 +127,15 @@ class HostWatch:
                 inventory.sync_domain(host, connection, uuid)
         if any(event.kind in STORAGE_KINDS for event in batch):
             self._look_at_storage()
+
+    def _tell(self, batch: Collection[Event]) -> None:
+        """Hand the events to who registered for them; one that fails does not end the watch."""
+        for event in batch:
+            for listen in jobs.LISTENERS:
+                try:
+                    listen(self._pk, event)
+                except Exception:
+                    log.exception("a listener failed at an event of %s", self._thread.name)
 
     def _gather(self, wait_s: float) -> Collection[Event]:
         batch: list[Event | None] = []

@@ -1,7 +1,7 @@
 """The pages of migrations: the history, a new one, one of them, and what can be done to it."""
 
 from migrations_app.views.acts import confirm, resolve, tune
-from migrations_app.views.detail import detail, live_xml
+from migrations_app.views.detail import bug_report, detail, live_xml
 from migrations_app.views.estimates import estimates
 from migrations_app.views.evacuability import evacuabilities, evacuability
 from migrations_app.views.fix import fix
@@ -12,6 +12,7 @@ from migrations_app.views.plans import change_plan, new_plan, plan, plans
 from migrations_app.views.rules import remove_rule, rule, rule_list
 
 __all__ = [
+    "bug_report",
     "change_plan",
     "check",
     "confirm",

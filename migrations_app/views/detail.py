@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from hosts import access
 from hosts.http import HtmxHttpRequest
-from migrations_app import rights, snapshot
+from migrations_app import report, rights, snapshot
 from migrations_app.forms import TuneForm, option_rows
 from migrations_app.models import Migration
 from migrations_app.plan import Options
@@ -53,6 +53,15 @@ def _next_host(request: HtmxHttpRequest, migration: Migration) -> str:
     vm = migration.vm
     wanted = ends.get(vm.host_id) if vm and migration.is_over else None
     return wanted.name if wanted and access.may(request.user, access.OPERATE, wanted) else ""
+
+
+@require_safe
+def bug_report(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Everything that a bug report needs, as a zip; both hosts are asked for their logs."""
+    migration = rights.migration_for(request.user, pk)
+    response = HttpResponse(report.build(migration), content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="{report.file_name(migration)}"'
+    return response
 
 
 @require_safe

@@ -10,7 +10,7 @@ from tests.console import Console, new_console
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

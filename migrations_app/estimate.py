@@ -4,14 +4,14 @@ Pre-copy sends all memory once; each further round sends what was written during
 rate b, what remains shrinks by d/b a round, until it can be sent within the allowed downtime.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from migrations_app.standstill import COST_MS, QEMU_DOWNTIME_MS, downtime_for
 
 Verdict = Literal["converges", "needs_help", "will_not", "unknown"]
 
 MIB = 1024 * 1024
-QEMU_DOWNTIME_MS = 300
-"""QEMU's downtime-limit where nobody sets one (qapi/migration.json)."""
 BASE_DOWNTIME_MS, LEAST_BASE_MS = 50, 10
 """What stopping and going on costs besides the memory, where no migration between the hosts said better; and at the least."""
 OVERHEAD_S = 1.0
@@ -46,13 +46,18 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the migration may do: the downtime allowed at first, the longest pause, and the helps."""
+    """What the migration may do: the downtime allowed at first, the longest pause, and the helps.
+
+    `throttle_first`: auto-converge's first step. The helps are taken as the autopilot does: downtime, throttle, post-copy.
+    """
 
     max_downtime_ms: int = QEMU_DOWNTIME_MS
     max_pause_ms: int = 0
     may_throttle: bool = False
+    throttle_first: float = THROTTLE_FIRST
     may_postcopy: bool = False
     bandwidth_bytes_per_s: int = 0
+    finish_within_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,11 @@ def estimate(known: Known, means: Means) -> Estimate:
         seconds = known.first_round_bytes / rate
         why = "How fast the guest writes to its memory was not measured; this is the time of one round."
         return _answer(known, rate, Copy(seconds, 1, 0, True), None, None, "unknown", why)
-    return _judge(known, means, rate, known.dirty_bytes_per_s)
+    found = _judge(known, means, rate, known.dirty_bytes_per_s)
+    if means.finish_within_s and (found.total_s or 0) > means.finish_within_s:
+        late = f"It would take longer than the {means.finish_within_s} s allowed. {found.because}"
+        return replace(found, verdict="will_not", because=late)
+    return found
 
 
 def _judge(known: Known, means: Means, rate: int, dirty: int) -> Estimate:
@@ -111,33 +120,31 @@ def _judge(known: Known, means: Means, rate: int, dirty: int) -> Estimate:
     if natural.ends:
         told = f"After {natural.rounds} round{'s' if natural.rounds > 1 else ''} what remains fits into the allowed downtime: {figures}."
         return _answer(known, rate, natural, natural, True, "converges", told)
+    # Of a pause QEMU may plan with a part only, so that the guest never stands still for longer (standstill.py).
+    planned = downtime_for(means.max_pause_ms, max(COST_MS, known.base_downtime_ms)) if means.max_pause_ms else 0
+    most = max(planned, means.max_downtime_ms)
+    paused = copy(known, rate=rate, dirty=dirty, downtime_ms=most)
+    if most > means.max_downtime_ms and paused.ends:
+        told = f"It needs a longer downtime than {means.max_downtime_ms} ms, within the pause of {means.max_pause_ms} ms allowed: {figures}."
+        return _answer(known, rate, paused, paused, False, "needs_help", told)
+    if means.may_throttle:
+        slowed = copy(known, rate=rate, dirty=dirty, downtime_ms=most, throttle_first=means.throttle_first)
+        if slowed.ends:
+            told = f"The guest must be slowed down (auto-converge): {figures}."
+            return _answer(known, rate, slowed, slowed, False, "needs_help", told)
     if means.may_postcopy:
         seconds = known.first_round_bytes / rate
         told = f"Post-copy will be needed: {figures}. The guest then waits for each page that is not there yet."
         return _answer(known, rate, Copy(2 * seconds, 1, 0, True), Copy(0, 1, 0, True), False, "needs_help", told)
-    paused = copy(known, rate=rate, dirty=dirty, downtime_ms=max(means.max_pause_ms, means.max_downtime_ms))
-    if means.max_pause_ms and paused.ends:
-        told = f"It needs a longer pause than {means.max_downtime_ms} ms, within the {means.max_pause_ms} ms allowed: {figures}."
-        return _answer(known, rate, paused, paused, False, "needs_help", told)
-    if means.may_throttle:
-        slowed = copy(
-            known,
-            rate=rate,
-            dirty=dirty,
-            downtime_ms=max(means.max_pause_ms, means.max_downtime_ms),
-            throttle=True,
-        )
-        if slowed.ends:
-            told = f"The guest must be slowed down (auto-converge): {figures}."
-            return _answer(known, rate, slowed, slowed, False, "needs_help", told)
     told = f"The copy does not get ahead of the guest: {figures}. Allow post-copy, a longer pause or auto-converge, or a faster network."
     return _answer(known, rate, None, None, False, "will_not", told)
 
 
-def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle: bool = False) -> Copy:
+def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle_first: float = 0) -> Copy:
     """Round after round, until what remains can be sent within `downtime_ms`.
 
-    `throttle`: QEMU slows the guest by a step after each round in which it wrote more than half of what was sent.
+    `throttle_first`: QEMU slows the guest by so much, then by further steps, each after a round in which it wrote more than
+    half of what was sent.
     """
     seconds, remaining, slowed = 0.0, known.first_round_bytes, 0.0
     enough = rate * downtime_ms / 1000
@@ -148,9 +155,9 @@ def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle: boo
         written = min(dirty * (1 - slowed) * lasts, float(known.memory_bytes))
         if written <= enough:
             return Copy(seconds, number, written, True)
-        if throttle and written > remaining / 2:
-            slowed = min(THROTTLE_MOST, slowed + THROTTLE_STEP if slowed else THROTTLE_FIRST)
-        elif not throttle and written >= remaining:
+        if throttle_first and written > remaining / 2:
+            slowed = min(THROTTLE_MOST, slowed + THROTTLE_STEP if slowed else throttle_first)
+        elif not throttle_first and written >= remaining:
             break
         remaining = written
     return Copy(seconds, number, remaining, False)

@@ -7,7 +7,7 @@ from typing import Any
 from hosts.errors import Refused
 from hosts.models import Host, VirtualMachine
 from migrations_app import measuring, plan
-from migrations_app.estimate import MIB, QEMU_DOWNTIME_MS, Estimate, Means, estimate
+from migrations_app.estimate import MIB, THROTTLE_FIRST, Estimate, Means, estimate
 from migrations_app.measuring import Measurement
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
@@ -17,6 +17,7 @@ from migrations_app.preflight.copies import DiskCopy, copies
 from migrations_app.preflight.facts import Check, Facts
 from migrations_app.preflight.ranking import Standing, ranked
 from migrations_app.preflight.recent import recall, remember
+from migrations_app.standstill import QEMU_DOWNTIME_MS, downtime_for
 from migrations_app.states import ACTIVE
 
 __all__ = ["Check", "Report", "command_for", "remember", "run", "run_all", "run_or_recall", "source_of"]
@@ -189,11 +190,17 @@ def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:
 def forecast(vm: VirtualMachine, destination: Host, options: Options, *, memory_used_mib: int | None) -> Estimate:
     """How long it will take, from what was measured."""
     known = measuring.known(vm, source_of(vm), destination, memory_used_mib=memory_used_mib)
+    # The autopilot lowers QEMU's own downtime where the ceiling is below it.
+    lowest = (
+        QEMU_DOWNTIME_MS if options.policy == "manual" else min(QEMU_DOWNTIME_MS, downtime_for(options.max_pause_ms))
+    )
     means = Means(
-        max_downtime_ms=options.max_downtime_ms or QEMU_DOWNTIME_MS,
+        max_downtime_ms=options.max_downtime_ms or lowest,
         max_pause_ms=options.max_pause_ms if options.policy in PAUSING else 0,
         may_throttle=options.allows_auto_converge,
+        throttle_first=options.throttle_steps.get("auto_converge_initial", 100 * THROTTLE_FIRST) / 100,
         may_postcopy=options.allows_postcopy,
         bandwidth_bytes_per_s=options.bandwidth_mib * MIB,
+        finish_within_s=options.finish_within_s if options.policy == "must_finish" else 0,
     )
     return estimate(known, means)

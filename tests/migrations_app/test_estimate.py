@@ -41,7 +41,9 @@ TABLE = [
     ("will_not", False, known(dirty=120), Means()),
     ("needs_help", False, known(dirty=120), Means(may_postcopy=True)),
     ("needs_help", False, known(dirty=120), Means(may_throttle=True)),
-    ("needs_help", False, known(dirty=20, rate=20), Means(max_pause_ms=20_000)),
+    ("needs_help", False, known(dirty=20, rate=20), Means(max_pause_ms=25_000)),
+    ("will_not", False, known(dirty=20, rate=20), Means(max_pause_ms=15_000)),
+    ("needs_help", False, known(dirty=120), Means(may_throttle=True, throttle_first=0.05)),
     ("will_not", False, known(dirty=20), Means(bandwidth_bytes_per_s=10 * MIB)),
 ]
 
@@ -75,3 +77,9 @@ def test_a_longer_downtime_never_makes_a_copy_longer(
 @pytest.mark.parametrize(("expected", "actual", "percent"), [(3, 2, 50), (1, 2, -50), (None, 2, None), (2, 0, None)])
 def test_the_error_is_in_percent_of_what_came(expected: float | None, actual: float, percent: int | None) -> None:
     assert error_percent(expected=expected, actual=actual) == percent
+
+
+def test_what_does_not_fit_into_the_time_allowed_will_not() -> None:
+    found = estimate(known(), Means(finish_within_s=2))
+    assert found.verdict == "will_not" and "longer than the 2 s allowed" in found.because
+    assert estimate(known(), Means(finish_within_s=5)).verdict == "converges"

@@ -29,7 +29,7 @@ class Autopilot:
     def look(self, progress: Progress, *, at_ms: int) -> None:
         """Decide after one more sample. Raises Overtaken where the lease was lost."""
         before = self.trend.now.throttle_percent
-        self.trend = advance(self.trend, _sample(progress, at_ms))
+        self.trend = advance(self.trend, sample_of(progress, at_ms))
         self._note_throttle(before)
         decision = decide(self.trend, self.limits, self.done, at_ms)
         if wishes := self._wishes(decision, at_ms):
@@ -94,7 +94,7 @@ class Autopilot:
         return wishes[decision.act]
 
 
-def _sample(progress: Progress, at_ms: int) -> Sample:
+def sample_of(progress: Progress, at_ms: int) -> Sample:
     return Sample(
         at_ms=at_ms,
         remaining_bytes=progress.remaining_bytes - progress.disk_remaining_bytes,

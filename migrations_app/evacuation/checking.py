@@ -88,9 +88,14 @@ def ask(move: Move) -> tuple[dict[str, str], dict[str, float]]:
     if vm is None or why_stuck(vm, vm.host):
         return {}, {}
     hosts = _worth_asking(move, candidates(plan))
+    is_waited_for = plan.state in UNDER_WAY
     try:
         reports = preflight.run_all(
-            vm=vm, destinations=hosts, options=Options.from_dict(plan.options), kind=Kind(move.kind)
+            vm=vm,
+            destinations=hosts,
+            options=Options.from_dict(plan.options),
+            kind=Kind(move.kind),
+            measure=not is_waited_for,
         )
     except HostError as error:
         return {host.name: str(error) for host in hosts}, {}
@@ -99,7 +104,7 @@ def ask(move: Move) -> tuple[dict[str, str], dict[str, float]]:
         log.exception("checking %s", move)
         return {host.name: "The console failed to check it; see its log." for host in hosts}, {}
     unfit, estimates = {}, {}
-    if plan.state in UNDER_WAY and move.kind == Kind.LIVE:
+    if is_waited_for and move.kind == Kind.LIVE:
         # The move begins in a moment: its migration need not ask all of it once more.
         for report in reports:
             if not report.blocked:

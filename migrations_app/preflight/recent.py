@@ -8,7 +8,7 @@ from django.core.cache import cache
 from hosts.models import Host, VirtualMachine
 from migrations_app.plan import Options
 
-BELIEVED_S = 15
+BELIEVED_S = 60
 """How long a report stands for a new one. What changes within it libvirt still finds by itself."""
 
 

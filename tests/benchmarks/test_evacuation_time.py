@@ -21,7 +21,7 @@ from tests.lab.lab import Lab
 from tests.real.guests import assert_guest
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
-GUESTS, ROUNDS = 10, 3
+GUESTS, ROUNDS = 10, int(os.environ.get("KVMCONSOLE_BENCH_ROUNDS", "3"))
 BAR = 0.6
 PARALLEL = int(os.environ.get("KVMCONSOLE_BENCH_PARALLEL", "4"))
 
@@ -69,9 +69,10 @@ def by_console(console: Console, host: str) -> dict[str, Any]:
         plan = console.api("GET", f"evacuations/{number}")
         return plan if plan["state"] not in ("running", "stopping") else None
 
-    plan = eventually(over, timeout_s=240, what=f"plan {number} to end", every_s=0.1)
+    plan = eventually(over, timeout_s=240, what=f"plan {number} to end", every_s=0.3)
     seconds = time.perf_counter() - started
     told = [(move["vm_name"], move["state"], move["why"]) for move in plan["moves"]]
+    print(*(one for one in told if one[1] != "done"), sep="\n")
     assert plan["state"] == "completed" and plan["counts"]["done"] == GUESTS, told
     moves = [console.migration(move["migration"]) for move in plan["moves"]]
     return {"seconds": seconds, "migrations": [times_of(plan, migration) for migration in moves]}

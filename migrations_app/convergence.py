@@ -153,7 +153,7 @@ def _ask(now: Situation) -> Decision | None:
     wanted = pause_for(now.trend.low_ms, now.limits.cost_ms)
     if wanted <= ceiling:
         return None
-    if now.quiet_ms < ASK_AFTER_MS and not now.pressed:
+    if now.behind_ms < ASK_AFTER_MS and not now.pressed:
         return LEAVE
     why = f"{now.figures}; {now.limits.in_words}. With a longest pause of {seconds(wanted)} it would end now."
     return Decision(Act.ASK, "The longest pause that is allowed stands in the way", _sentence(why), wanted)

@@ -82,9 +82,14 @@ class Situation:
     now_ms: int
 
     @property
+    def behind_ms(self) -> int:
+        """How long nothing has got ahead with the downtime that QEMU has."""
+        return self.now_ms - max(self.trend.low_at_ms, self.done.downtime_at_ms)
+
+    @property
     def quiet_ms(self) -> int:
-        """How long nothing has got ahead and nothing was changed."""
-        return self.now_ms - max(self.trend.low_at_ms, self.trend.throttled_at_ms, self.done.downtime_at_ms)
+        """The same, since auto-converge's last step."""
+        return min(self.behind_ms, self.now_ms - self.trend.throttled_at_ms)
 
     @property
     def stalled(self) -> bool:

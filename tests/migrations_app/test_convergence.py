@@ -190,3 +190,11 @@ def test_what_qemu_may_plan_with_leaves_room_for_its_errors(ceiling: int, cost: 
     if ceiling > cost + 10:
         assert downtime * 1.6 + cost <= ceiling
         assert downtime_for(pause_for(downtime, cost), cost) >= downtime
+
+
+def test_a_ceiling_in_the_way_is_told_although_auto_converge_goes_on_meanwhile() -> None:
+    end = copied("automatic", dirty=100, max_pause_ms=700)
+    asked_ms = next(at_ms for at_ms, decision in end.decisions if decision.act is Act.ASK)
+    raised_ms = next(at_ms for at_ms, decision in end.decisions if decision.act is Act.DOWNTIME)
+    assert end.how == "switched over" and asked_ms < end.at_ms
+    assert asked_ms - raised_ms < 60_000

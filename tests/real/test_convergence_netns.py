@@ -97,3 +97,54 @@ def test_what_must_finish_does(console: Console, netns_lab: Lab, busy: GuestSpec
     print(done["downtime_ms"], done["ping"]["longest_gap_ms"], done["total_ms"], done["timeline"])
     assert done["downtime_ms"] <= CEILING_MS
     assert_guest(netns_lab, busy.name, runs_on="kvm-2", not_on="kvm-1", before=before)
+
+
+def test_a_person_raises_the_ceiling_that_stands_in_the_way(console: Console, netns_lab: Lab, busy: GuestSpec) -> None:
+    before = netns_lab.guests.wait_for_beats(busy.name)
+    number = start(console, busy, max_pause_ms=300)
+
+    def asked() -> Any:
+        now = console.migration(number)
+        assert now["is_active"], f"it ended: {now['state']} {now['error']} {now['timeline']}"
+        return now["question"]
+
+    question = eventually(asked, timeout_s=120, what="the autopilot to ask for a longer pause")
+    assert question["allowed_ms"] == 300 < question["wanted_ms"]
+    console.api("POST", f"migrations/{number}/raise-pause")
+    done = console.reaches(number, "completed", timeout_s=90)
+    print(question, done["downtime_ms"], done["ping"]["longest_gap_ms"], done["total_ms"])
+    assert done["downtime_ms"] <= question["wanted_ms"] and done["question"] is None
+    assert any("admin" in line and "longest pause" in line for line in lines(done, "act"))
+    assert_guest(netns_lab, busy.name, runs_on="kvm-2", not_on="kvm-1", before=before)
+
+
+def test_a_paused_guest_goes_on_at_the_source_when_a_person_says_so(
+    console: Console, netns_lab: Lab, busy: GuestSpec
+) -> None:
+    before = netns_lab.guests.wait_for_beats(busy.name)
+    number = start(console, busy, policy="manual", bandwidth_mib=2)
+    eventually(lambda: console.migration(number)["progress"].get("rate_bytes"), timeout_s=40, what="the copy to begin")
+    console.api("POST", f"migrations/{number}/pause-guest")
+    eventually(lambda: state_on(netns_lab, "kvm-1", busy.name) == "paused", timeout_s=20, what="it to stand still")
+    console.api("POST", f"migrations/{number}/resume-guest")
+    ended = console.reaches(number, "cancelled", timeout_s=60)
+    assert [line["text"] for line in ended["timeline"] if line["kind"] == "act"] == [
+        "Asked to pause the guest",
+        "Asked to cancel and to resume the guest",
+    ]
+    eventually(lambda: state_on(netns_lab, "kvm-2", busy.name) == "", timeout_s=20, what="kvm-2 to drop its half")
+    assert_guest(netns_lab, busy.name, runs_on="kvm-1", not_on="kvm-2", before=before)
+
+
+def test_another_worker_steers_on_after_the_console_was_killed(
+    console: Console, netns_lab: Lab, busy: GuestSpec
+) -> None:
+    before = netns_lab.guests.wait_for_beats(busy.name)
+    number = start(console, busy)
+    in_second_round(console, number)
+    console.kill()
+    console.start()
+    done = console.reaches(number, "completed", timeout_s=150)
+    print(done["downtime_ms"], done["total_ms"], done["timeline"])
+    assert any("Raised the maximum downtime" in line for line in lines(done, "decision"))
+    assert_guest(netns_lab, busy.name, runs_on="kvm-2", not_on="kvm-1", before=before)

@@ -1,6 +1,7 @@
 """libvirt's job figures as an admin reads them: a percentage that never falls, a rate, and the time left."""
 
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import Any
 
 from hosts.job_stats import JobStats
@@ -43,8 +44,8 @@ class Progress:
         return asdict(self)
 
 
-def advance(before: Progress, stats: JobStats) -> Progress:
-    """The progress after `stats`, given the one before it.
+def advance(before: Progress, stats: JobStats, *, limit_ms: int = 0) -> Progress:
+    """The progress after `stats`, given the one before it; `limit_ms` is QEMU's downtime limit.
 
     Remaining rises again at each round, so percent follows the low-water mark of what remains and never falls; it stays
     at 99 until the job has ended (vdsm does the same). The rate is libvirt's own, or the difference of two samples.
@@ -75,7 +76,7 @@ def advance(before: Progress, stats: JobStats) -> Progress:
         iteration=stats.memory_iteration or before.iteration,
         throttle_percent=stats.auto_converge_throttle_percent or 0,
         expected_downtime_ms=stats.downtime_ms,
-        eta_s=eta_s(remaining_bytes=remaining, rate_bytes=rate, dirty_bytes=dirty * page),
+        eta_s=eta_s(remaining_bytes=remaining, rate_bytes=rate, dirty_bytes=dirty * page, limit_ms=limit_ms),
         elapsed_ms=elapsed,
         disk_total_bytes=disk_total,
         disk_remaining_bytes=disk_remaining,
@@ -94,12 +95,17 @@ def _rate(before: Progress, transferred: int, elapsed_ms: int) -> int:
     return (transferred - before.transferred_bytes) * 1000 // passed_ms
 
 
-def eta_s(*, remaining_bytes: int, rate_bytes: int, dirty_bytes: int) -> int | None:
-    """Seconds until nothing remains; None where the guest writes as fast as its memory is copied.
+def eta_s(*, remaining_bytes: int, rate_bytes: int, dirty_bytes: int, limit_ms: int = 0) -> int | None:
+    """Seconds until all is copied; None where the guest writes as fast as its memory is copied.
 
-    What is dirtied while r bytes are copied takes r*d/b more, and so on: r/b * 1/(1 - d/b) = r/(b - d).
+    What is dirtied while r bytes are copied takes r*d/b more, and so on: r/b * 1/(1 - d/b) = r/(b - d). That goes on only
+    down to what QEMU sends within its downtime limit: with the guest stopped, nothing is dirtied any more.
     """
     if remaining_bytes == 0:
         return 0
+    last = min(remaining_bytes, rate_bytes * limit_ms // 1000)
     gain = rate_bytes - dirty_bytes
-    return -(-remaining_bytes // gain) if gain > 0 else None
+    if rate_bytes <= 0 or (gain <= 0 and last < remaining_bytes):
+        return None
+    seconds = last / rate_bytes + ((remaining_bytes - last) / gain if gain > 0 else 0)
+    return ceil(seconds)

@@ -16,6 +16,7 @@ from migrations_app.models import Migration, TimelineEntry
 from migrations_app.plan import Options
 from migrations_app.progress import MIB, Progress, advance
 from migrations_app.stall import STALL_S, Stall
+from migrations_app.standstill import QEMU_DOWNTIME_MS
 from migrations_app.states import State
 from migrations_app.wishes import Wishes
 
@@ -89,7 +90,8 @@ class Sampler:
             return
         self.quiet = 0
         self._look_for_stall(stats, reason)
-        self.progress = advance(self.progress, stats)
+        limit_ms = self.migration.tuning.get("max_downtime_ms") or QEMU_DOWNTIME_MS
+        self.progress = advance(self.progress, stats, limit_ms=limit_ms)
         self.continuity.note()
         record.sample(self.migration, self.progress, at_ms=self.at_ms)
         # "user": it was paused on purpose, and its memory is still copied

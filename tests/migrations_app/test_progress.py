@@ -89,3 +89,10 @@ def test_percent_over_disks_and_memory_never_falls(samples: list[tuple[int, int 
         progress = advance(progress, of_disks(disk, memory))
         seen.append(progress.percent)
     assert seen == sorted(seen) and seen[-1] <= 99
+
+
+def test_time_left_ends_with_what_fits_into_the_downtime() -> None:
+    assert eta_s(remaining_bytes=100, rate_bytes=20, dirty_bytes=10, limit_ms=2000) == 2 + 6
+    assert eta_s(remaining_bytes=30, rate_bytes=20, dirty_bytes=40, limit_ms=2000) == 2
+    assert eta_s(remaining_bytes=100, rate_bytes=20, dirty_bytes=40, limit_ms=2000) is None
+    assert eta_s(remaining_bytes=100, rate_bytes=0, dirty_bytes=0, limit_ms=2000) is None

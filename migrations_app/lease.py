@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 import uuid
+from functools import cache
+from pathlib import Path
 from types import TracebackType
 
 from django.db import close_old_connections, connections
@@ -20,8 +22,24 @@ to hosts has a limit of a minute at most, and it asks between them."""
 
 
 def new_owner() -> str:
-    """A name for one drive of one migration, which says whose it is."""
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    """A name for one drive of one migration, which says whose it is: host, where its process ids count, process."""
+    return f"{socket.gethostname()[:24]}/{_where()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether `owner` was a process of this machine that is proven to be gone, so that nobody need wait for its lease."""
+    place, _, rest = owner.partition(":")
+    pid = rest.partition(":")[0]
+    if place.rpartition("/")[2] != _where() or not pid.isdigit():
+        return False
+    return not Path("/proc", pid).exists()
+
+
+@cache
+def _where() -> str:
+    """This boot of this machine, and the namespace in which its process ids count (pid_namespaces(7))."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    return f"{boot[:8]}.{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 class Lease:

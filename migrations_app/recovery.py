@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from hosts import audit
 from hosts.errors import HostError, Refused
-from migrations_app import choices, cleaning, disks, external, offline, record, runner, settling, states
+from migrations_app import choices, cleaning, disks, external, lease, offline, record, runner, settling, states
 from migrations_app.models import Kind, Migration, Origin, TimelineEntry
 from migrations_app.states import State
 from migrations_app.verdict import CHOICES
@@ -29,7 +29,11 @@ _lock = threading.Lock()
 
 def sweep() -> None:
     """Drive every migration that nobody drives; quick, since whatever asks a host has a thread of its own."""
-    for pk in Migration.objects.filter(record.unowned(), state__in=states.DRIVEN).values_list("pk", flat=True):
+    driven = Migration.objects.filter(state__in=states.DRIVEN)
+    for owner in driven.exclude(owner="").values_list("owner", flat=True):
+        if lease.is_dead(owner):
+            driven.filter(owner=owner).update(owner="", heartbeat=None)
+    for pk in driven.filter(record.unowned()).values_list("pk", flat=True):
         runner.launch(pk)
     disks.sweep()
     now = timezone.now()

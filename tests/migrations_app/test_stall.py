@@ -1,5 +1,6 @@
 """A job in which nothing moves is noticed, one that moves slowly is not; a drive that hangs loses its lease."""
 
+import subprocess
 import threading
 from typing import Any
 
@@ -52,3 +53,14 @@ def test_a_drive_that_hangs_loses_its_lease_without_a_row_being_asked(quick: thr
         assert quick.acquire(timeout=10)
         held._thread.join(timeout=10)
         assert not held._thread.is_alive() and held.is_lost()
+
+
+def test_an_owner_is_dead_only_where_its_process_is_proven_gone() -> None:
+    mine = lease.new_owner()
+    place = mine.partition(":")[0]
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert len(mine) <= 80 and not lease.is_dead(mine)
+    assert lease.is_dead(f"{place}:{gone.pid}:abc")
+    assert not lease.is_dead(f"{place}0:{gone.pid}:abc")
+    assert not any(lease.is_dead(owner) for owner in ("", "cancel", "h1:1:abc", f"{place}:x:abc", place))

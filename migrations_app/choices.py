@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hosts import reach
+from hosts import forgotten, reach
 from hosts.actions import elsewhere
 from hosts.errors import HostError, Refused
 from hosts.libvirt_client.domain import Guest
@@ -35,19 +35,27 @@ def _resume(migration: Migration, host: Host | None) -> None:
 
 def _start(migration: Migration, host: Host | None) -> None:
     """Force off what a broken post-copy left there, its definition kept, and boot."""
-    with reach.libvirt(_alone(migration, host, "started")) as connection:
+    there = _alone(migration, host, "started")
+    with reach.libvirt(there) as connection:
         guest = connection.guest(str(migration.vm_uuid), timeout_s=ACT_S)
         if guest.is_active(timeout_s=ACT_S):
             if not guest.is_persistent(timeout_s=ACT_S):
+                forgotten.require_room(there)
                 connection.define(guest.xml(inactive=True, secure=True, timeout_s=ACT_S), timeout_s=ACT_S)
             guest.destroy(timeout_s=ACT_S)
         guest.create(timeout_s=ACT_S)
 
 
 def _alone(migration: Migration, host: Host | None, act: str) -> Host:
-    """`host`, once every other host that may have the guest says, now, that it is not active there."""
+    """`host`, once every other host that may have the guest says, now, that it is not active there.
+
+    The shell of the migration's other end is asked too: libvirt may have forgotten a guest that runs.
+    """
     if host is None:
         raise HostError("That host was removed from the console.", vm=migration.vm_name, hint="Add it again.")
+    other = migration.destination if host == migration.source else migration.source
+    if other:
+        forgotten.require_none(other, str(migration.vm_uuid), vm=migration.vm_name)
     if migration.vm:
         answers = elsewhere.ask_others(vm=migration.vm, host=host)
         elsewhere.require_not_active(vm=migration.vm, host=host, answers=answers, act=act)
@@ -68,6 +76,7 @@ def _define(migration: Migration) -> None:
     definition = settling.kept_definition(migration)
     if not definition or migration.source is None:
         raise Refused("This history kept no definition of the guest.", vm=migration.vm_name, hint="Define it by hand.")
+    forgotten.require_none(migration.source, str(migration.vm_uuid), vm=migration.vm_name)
     with reach.libvirt(migration.source) as connection:
         connection.define(definition, timeout_s=ACT_S)
 

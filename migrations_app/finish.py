@@ -5,7 +5,7 @@ import time
 
 from django.utils import timezone
 
-from hosts import reach
+from hosts import forgotten, reach
 from hosts.domain_digest import definition_digest
 from hosts.domain_xml import METADATA_URI
 from hosts.errors import DomainNotFound, HostError
@@ -163,6 +163,7 @@ class Finish:
     def _make_definition(self, connection: Connection, guest: Guest) -> str:
         """Define what libvirt did not. Secure, so that a VNC password is not lost; it goes straight to the host."""
         if not guest.is_persistent(timeout_s=ASK_S):
+            forgotten.require_room(self._destination)
             connection.define(guest.xml(inactive=True, secure=True, timeout_s=ASK_S), timeout_s=ASK_S)
             return "The live XML was dumped and defined; the definition was read back."
         had = self.before.definition_xml

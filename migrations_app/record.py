@@ -63,7 +63,9 @@ def beat(pk: int, *, owner: str) -> bool:
 
 
 def release(migration: Migration) -> None:
-    """Give the lease back, so that another may go on at once."""
+    """Give the lease back, so that another may go on at once; what is over or waits for a person has none."""
+    if not migration.owner:
+        return
     Migration.objects.filter(pk=migration.pk, owner=migration.owner).update(owner="", heartbeat=None)
 
 

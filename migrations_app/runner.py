@@ -29,8 +29,9 @@ MOST_ATTEMPTS = 5
 JOB_APPEARS_S = 3.0
 """How long libvirt may take until a job that was launched before can be seen, when another worker takes over: it shows one
 from the moment at which it takes the call on, before it even asks the destination (measured with 9.0)."""
-CALL_RETURNS_S = 90.0
-"""How long libvirt's call may go on without a job. A dead connection to the destination takes it 30 s to notice."""
+CALL_RETURNS_S, GIVEN_UP_S = 40.0, 5.0
+"""How long libvirt's call may go on without a job: a dead connection to the destination takes it 30 s to notice. And after a
+copy that stood still was given up: measured with a QEMU that hangs at the destination, the call then never returns."""
 RESUMABLE_S = 150.0
 """TCP tries again after at most 120 s (TCP_RTO_MAX in Linux), so by then QEMU has noticed on a network that works again."""
 
@@ -188,10 +189,23 @@ class Drive:
             stack.callback(lambda: None if call.is_over() else calling.close())
             call.start()
             # A call that does not return although its job is long gone tells nothing more: the hosts do.
-            over = lambda: call.is_over() or sampler.quiet * EVERY_S > CALL_RETURNS_S  # noqa: E731
+            over = lambda: call.is_over() or sampler.quiet * EVERY_S > self._patience_s(sampler)  # noqa: E731
             sampler.watch(over, lost=self.lease.is_lost, pause=call.wait)
             self._note_end(sampler, watching.guest(str(self.m.vm_uuid), timeout_s=15), call.error)
-            return sampler.stalled or call.error
+            return sampler.stalled or (call.error if call.is_over() else self._no_answer(resumes=resumes))
+
+    @staticmethod
+    def _patience_s(sampler: Sampler) -> float:
+        return GIVEN_UP_S if sampler.stalled else CALL_RETURNS_S
+
+    def _no_answer(self, *, resumes: bool) -> HostError:
+        """What a call that does not return is told as; where the guest is, both hosts decide."""
+        if resumes:
+            return MigrationFailed(
+                f"libvirt did not get the post-copy going again within {CALL_RETURNS_S:.0f} s.",
+                hint=f"QEMU on {self.m.destination_name} may itself wait for memory that it lacks; then no host can resume it.",
+            )
+        return MigrationFailed("libvirt's call did not return, although its job is gone.")
 
     def _attach(self, sampler: Sampler) -> None:
         """Another worker asked libvirt; its job goes on without it, so watch that job until there is none."""

@@ -21,6 +21,8 @@ ACT_S = 40.0
 PASSING = frozenset({Finding.UNKNOWN, Finding.NOWHERE, Finding.RESUME_AT_SOURCE, Finding.RESUME_AT_DESTINATION})
 """What may be but a moment between two states, so it is asked again before a person is called."""
 PATIENCE_S = 3.0
+ENDING_S = 60.0
+"""Twice what libvirt needs to give up a destination that does not say how it ended (keepalive, 30 s)."""
 ASK_EVERY_S = 0.5
 TRY_OTHERWISE = "Try again with a policy that may do more, with a longer pause, or at a quieter time."
 
@@ -49,16 +51,26 @@ def settle(migration: Migration, error: HostError | None, *, stalled: bool = Fal
 
 def ask(migration: Migration, *, stalled: bool = False) -> tuple[tuple[View, View], Verdict]:
     """What both hosts say and what follows; asked again for a moment where it may be but passing."""
-    limit = time.monotonic() + PATIENCE_S
+    asks_anyway = migration.state == State.NEEDS_ATTENTION
+    began = time.monotonic()
     while True:
         views = views_of_hosts.both(migration)
         found = verdict.judge(*views, stalled=stalled or _stands_still(migration, views[0]))
         answered = views[0].reachable and views[1].reachable
-        if found.finding not in PASSING or not answered or time.monotonic() > limit:
+        # Only the destination tells of a job: the source has sent all, and is about to learn what became of it.
+        is_ending = found.finding is Finding.UNDER_WAY and not views[0].job
+        passing = (found.finding in PASSING and answered) or is_ending
+        patience = ENDING_S if is_ending else PATIENCE_S
+        if not passing:
             return views, found
-        if migration.state == State.NEEDS_ATTENTION:
-            return views, found  # it is asked again soon anyway
+        if asks_anyway or time.monotonic() > began + patience:
+            return views, _unknown(found) if is_ending else found
         time.sleep(ASK_EVERY_S)
+
+
+def _unknown(found: Verdict) -> Verdict:
+    meaning = "The migration should have ended by now, and libvirt does not end it."
+    return Verdict(Finding.UNKNOWN, f"{found.because} {meaning}", ("look_again",))
 
 
 def _stands_still(migration: Migration, source: View) -> bool:
@@ -134,6 +146,11 @@ def call_a_person(
     said = because or found.because
     found = replace(found, choices=offerable(migration, views, found.choices))
     known = evidence.gather(migration, views, found, error)
+    if role := known.get("forgotten"):
+        name = migration.source_name if role == "source" else migration.destination_name
+        said += (
+            f" {name} runs a QEMU of it that its libvirt has forgotten: restart libvirtd there, and it is found again."
+        )
     if migration.state == State.NEEDS_ATTENTION:
         news = known["finding"] != migration.evidence.get("finding")
         record.note(migration, evidence=known, error=said)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from django.core.cache import cache
 from django.utils import timezone
 
-from hosts import audit, holds, inventory, reach
+from hosts import audit, forgotten, holds, inventory, reach
 from hosts.actions.elsewhere import ask_others, require_not_active
 from hosts.compatible_cpu import CompatibleCpu
 from hosts.domain_xml import METADATA_URI, Domain
@@ -74,6 +74,7 @@ def define(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = 
                 vm=vm.name,
             )
         if not guest.is_persistent(timeout_s=ACT_TIMEOUT_S):
+            forgotten.require_room(host)
             connection.define(guest.xml(inactive=True, secure=True, timeout_s=ACT_TIMEOUT_S), timeout_s=ACT_TIMEOUT_S)
 
 

@@ -20,7 +20,7 @@ def test_process_locks_and_times_are_told_in_words() -> None:
     )
     assert found["Host is up for"]["text"] == f"1{space}d{space}2{space}h"
     image = found["/mnt/kvm/web.qcow2"]
-    assert (image["text"], image["at"]) == ("last written, locked by this QEMU", "2025-11-24T22:00:00+00:00")
+    assert (image["written"], image["text"]) == ("2025-11-24T22:00:00+00:00", ", locked by this QEMU")
     assert found["/mnt/kvm/my data.raw"]["text"] == "can't be read there"
 
 

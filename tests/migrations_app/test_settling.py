@@ -31,6 +31,7 @@ def says(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(runner, "launch", lambda _pk: None)
     monkeypatch.setattr(settling, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(settling, "ENDING_S", 0.0)
     return say
 
 
@@ -57,6 +58,7 @@ def texts(migration: Migration) -> list[str]:
         (State.COPYING, at("running", job=True), at("paused", job=True), State.COPYING),
         (State.NEEDS_ATTENTION, at("running", job=True), at("paused", job=True), State.COPYING),
         (State.NEEDS_ATTENTION, SENT, at("running", "post-copy", job=True), State.SWITCHING),
+        (State.SWITCHING, at("paused", "migration"), at("paused", job=True), State.NEEDS_ATTENTION),
         (State.COPYING, OFF, RUNS, State.VERIFYING),
         (State.NEEDS_ATTENTION, AWAY, RUNS, State.VERIFYING),
         (State.COPYING, at("running"), ABSENT, State.FAILED),

@@ -66,6 +66,10 @@ class Console:
         with self.log.open("ab") as log:
             command = [sys.executable, str(BASE / "manage.py"), "console", "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=BASE)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers. AssertionError shows its log where it dies."""
 
         def answers() -> bool:
             assert self.process and self.process.poll() is None, f"the console died:\n{self.log.read_text()[-4000:]}"
@@ -131,7 +135,7 @@ class Console:
         vm: dict[str, Any] = eventually(ask, timeout_s=30, what=f"VM {name} to be listed as running")
         return vm
 
-    def migrate(self, name: str, destination: str, *, address: str, **options: Any) -> int:
+    def migrate(self, name: str, destination: str, *, address: str | None, **options: Any) -> int:
         """Request a migration; its number."""
         body = {"vm": self.vm(name)["uuid"], "destination": destination, "options": options, "ping_address": address}
         return int(self.api("POST", "migrations", body)["id"])

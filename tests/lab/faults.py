@@ -1,4 +1,5 @@
 """Cuts in the lab's network, made on this machine's bridge: the hosts see packets vanish, as with a pulled cable.
+And a host whose disk for definitions is full or read-only.
 
 nft comes from the lab's root file system, so the machine itself needs no such package.
 """
@@ -50,3 +51,39 @@ def heal(network: Network, *, root: Path) -> None:
     """Take back every cut of this instance."""
     table = _table(network)
     _nft(root, f"add table {table}\ndelete table {table}\n")
+
+
+DEFINITIONS = "/etc/libvirt/qemu"
+SPOIL = """
+set -e
+mountpoint -q "$1" && exit 0
+rm -rf /run/lab-definitions
+cp -a "$1" /run/lab-definitions
+mount -t tmpfs -o size=64k,nr_inodes=200 lab-definitions "$1"
+cp -a /run/lab-definitions/. "$1"
+case $2 in
+  full) dd if=/dev/zero of="$1/fill" bs=512 2>/dev/null || : ;;
+  read-only) mount -o remount,ro "$1" ;;
+esac
+"""
+MEND = """
+set -e
+mountpoint -q "$1" || exit 0
+rm -rf /run/lab-definitions
+mount -o remount,rw "$1"
+rm -f "$1/fill"
+cp -a "$1" /run/lab-definitions
+umount -l "$1"
+find "$1" -mindepth 1 -delete
+cp -a /run/lab-definitions/. "$1"
+"""
+
+
+def spoil_definitions(how: str) -> list[str]:
+    """The argument list that makes the place of libvirt's definitions on a host `full` or `read-only`."""
+    return ["sh", "-c", SPOIL, "sh", DEFINITIONS, how]
+
+
+def mend_definitions() -> list[str]:
+    """The argument list that undoes it; what was defined or undefined meanwhile stays so. Idempotent."""
+    return ["sh", "-c", MEND, "sh", DEFINITIONS]

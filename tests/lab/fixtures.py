@@ -45,7 +45,11 @@ def _lab(engine: str) -> Iterator[Lab]:
 
 
 def mend(lab: Lab) -> None:
-    """Undo what a test may have broken: cuts, slow links, dead hosts, a dead libvirtd, a missing mount."""
+    """Undo what a test may have broken: cuts, slow links, dead hosts, a dead or frozen libvirtd, full disks, a missing mount."""
+    for name in KVM_HOSTS:
+        if lab.host(name).is_up:  # before `up` asks a libvirtd that would not answer
+            lab.host(name).thaw_libvirtd()
+            lab.host(name).mend_definitions()
     lab.up()
     lab.host("kvm-1").heal()
     for name in KVM_HOSTS:

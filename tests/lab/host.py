@@ -94,6 +94,14 @@ class LabHost:
         """Kill libvirtd (SIGKILL). Guests run on; it stays away until `start_libvirtd`."""
         self.run(["sh", "-c", f'kill -KILL "$(cat {LIBVIRTD_PID})"; rm -f {LIBVIRTD_PID}'])
 
+    def freeze_libvirtd(self) -> None:
+        """Stop libvirtd (SIGSTOP): it takes connections and answers nothing. `thaw_libvirtd` ends it."""
+        self.run(["sh", "-c", f'kill -STOP "$(cat {LIBVIRTD_PID})"'])
+
+    def thaw_libvirtd(self) -> None:
+        """Let a frozen libvirtd go on; one that is not frozen does not notice."""
+        self.run(["sh", "-c", f'kill -CONT "$(cat {LIBVIRTD_PID})"'], check=False)
+
     def kill_qemu(self, guest: str) -> None:
         """Kill the QEMU process of a guest (SIGKILL), as the kernel does when memory runs out."""
         self.run(["sh", "-c", 'kill -KILL "$(cat "/run/libvirt/qemu/$1.pid")"', "sh", guest])
@@ -122,6 +130,14 @@ class LabHost:
     def heal(self) -> None:
         """Take back every cut of the instance, this host's and the others'."""
         faults.heal(self.network, root=self.root)
+
+    def spoil_definitions(self, how: str) -> None:
+        """Let libvirtd keep no definition any more: the disk for them is `full` or `read-only`."""
+        self.run(faults.spoil_definitions(how))
+
+    def mend_definitions(self) -> None:
+        """Undo `spoil_definitions`."""
+        self.run(faults.mend_definitions())
 
     def fill_disk(self) -> None:
         """Fill the storage to the last byte, on host `nfs` of engine uml. `free_disk` gives the space back."""

@@ -16,7 +16,10 @@ listen_tcp = 1
 auth_tcp = "none"
 auth_unix_rw = "none"
 host_uuid = "{uuid}"
+keepalive_interval = 2
+keepalive_count = 3
 """
+# keepalive, in both: a dead network is noticed after 8 s; by default it takes libvirt 30 s, which tests would wait for.
 # The guests run as root without confinement or cgroups: a lab host is itself confined, and has no systemd to ask.
 QEMU_CONF = """\
 user = "root"
@@ -28,6 +31,8 @@ remember_owner = 0
 dynamic_ownership = 0
 stdio_handler = "file"
 vnc_listen = "0.0.0.0"
+keepalive_interval = 2
+keepalive_count = 3
 """
 SSHD_CONF = """\
 HostKey /etc/ssh/ssh_host_ed25519_key

@@ -38,3 +38,22 @@ def assert_guest(
         what=f"the heartbeat of {name} to go on without a gap; it is {lab.heartbeat(name)} and was {before}",
         every_s=0.5,
     )
+
+
+def assert_started_anew(lab: Lab, name: str, *, runs_on: str, not_on: str, before: Heartbeat) -> None:
+    """It was lost with a host or its QEMU, and started once again: there, on one host only, never beside another copy."""
+    assert state_on(lab, runs_on, name) == "running"
+    assert state_on(lab, not_on, name) in ("", "shut off")
+    heart = eventually(
+        lambda: (
+            (now := lab.heartbeat(name))
+            and now.boot_ids[:1] == before.boot_ids
+            and now.restarts == 1
+            and now.last
+            and now
+        ),
+        timeout_s=60,
+        what=f"{name} to boot once more; it is {lab.heartbeat(name)}",
+        every_s=0.5,
+    )
+    assert heart.conflict is None and not heart.missing

@@ -4,7 +4,6 @@ The console's own ping is one view. A second host sees another part of the netwo
 found again behind another port of the switch.
 """
 
-import logging
 import sys
 import time
 from contextlib import ExitStack
@@ -14,20 +13,19 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.utils import timezone
 
-from hosts import access, reach
-from hosts.domain_xml import Domain
+from hosts import reach
 from hosts.errors import HostError
-from hosts.models import Host, HostState
-from hosts.ping import Pinger, PingSummary, Prober, ping_argv
-from hosts.probe_programs import ARP, TCP
-from migrations_app import record
+from hosts.models import Host
+from hosts.ping import Pinger, Prober, ping_argv
+from hosts.ping_log import PingSummary
+from hosts.probe_programs import ARP, TCP, WIRE
+from migrations_app import observers, record
 from migrations_app.models import Migration
+from migrations_app.observers import Observer
 from migrations_app.states import State
 
-log = logging.getLogger(__name__)
 PING_EVERY_S = 0.05
 OTHERS_EVERY_S = 0.1
 """ARP and TCP ask more of others than a ping does: the guest's neighbours, the service."""
@@ -36,7 +34,6 @@ LIMIT_S = 86_400.0
 ANSWER_WITHIN_S = 5.0
 """How long the guest may take to answer at the destination before the step warns."""
 STRIP = 240
-ASK_S = 10.0
 BEFORE = (State.QUEUED, State.CHECKING, State.COPYING)
 
 PYTHON = """
@@ -45,19 +42,6 @@ for python in python3 /usr/libexec/platform-python; do
 done
 echo "it has no python3 to ask by ARP with"
 """
-PORTS = "command -v bridge >/dev/null && bridge fdb show 2>/dev/null || true"
-
-
-@dataclass(frozen=True, slots=True)
-class Observer:
-    """The second host that probes: `role` is third, or source where there is no third one."""
-
-    host: Host
-    role: str
-
-    @property
-    def title(self) -> str:
-        return f"{self.host.name}, {'a third host' if self.role == 'third' else 'the source'}"
 
 
 @dataclass(slots=True)
@@ -78,6 +62,7 @@ class Continuity:
         self.ping: Pinger | None = None
         self.observer: Observer | None = None
         self.probes: list[Probe] = []
+        self.wire: Probe | None = None
         self._stack = ExitStack()
         self._before: datetime | None = None
         self._after: datetime | None = None
@@ -89,10 +74,11 @@ class Continuity:
             if self.m.probe_port:
                 argv = [sys.executable, "-I", str(TCP), address, str(self.m.probe_port), f"{OTHERS_EVERY_S:g}"]
                 tcp = Prober(argv, interval_s=OTHERS_EVERY_S)
-                self._start("tcp", f"TCP port {self.m.probe_port} from the console", tcp)
-            self.observer = observer_of(self.m)
+                self.probes.append(self._started("tcp", f"TCP port {self.m.probe_port} from the console", tcp))
+            self.observer = observers.observer_of(self.m)
             if self.observer:
                 self._observe(self.observer, address)
+        self._watch_wire()
         return self
 
     def __exit__(
@@ -102,24 +88,36 @@ class Continuity:
 
     def _observe(self, observer: Observer, address: str) -> None:
         argv = {"ping": (f"Ping from {observer.title}", ping_argv(address, PING_EVERY_S), PING_EVERY_S)}
-        if ip_address(address).version == 4:
+        if is_ipv4(address):
             ask = ["sh", "-c", PYTHON, ARP.read_text(), address, f"{OTHERS_EVERY_S:g}"]
             argv["arp"] = (f"ARP from {observer.title}", ask, OTHERS_EVERY_S)
         for name, (title, command, interval_s) in argv.items():
-            try:
-                prober = reach.prober(observer.host, command, interval_s=interval_s, limit_s=LIMIT_S)
-            except HostError as error:
-                self.probes.append(Probe(name, title, problem=str(error)))
-            else:
-                self._start(name, title, prober)
+            self.probes.append(self._on_host(observer.host, name, title, command, interval_s))
 
-    def _start(self, name: str, title: str, prober: Prober) -> None:
+    def _watch_wire(self) -> None:
+        """Let the source look how memory and disks leave it, where it is known to which address they go."""
+        address = self.m.destination.migration_address if self.m.destination else ""
+        if self.m.source and is_ipv4(address) and not self.m.options.get("tunnelled"):
+            argv = ["sh", "-c", PYTHON, WIRE.read_text(), address]
+            self.wire = self._on_host(self.m.source, "wire", "Wire", argv, OTHERS_EVERY_S)
+
+    def _on_host(self, host: Host, name: str, title: str, argv: list[str], interval_s: float) -> Probe:
+        """A probe on a host, unless so many run there already that ssh had no session left for others."""
+        if not observers.take_session(host):
+            return Probe(name, title, problem=f"{observers.SESSIONS} probes run on {host.name} already")
+        self._stack.callback(observers.give_session_back, host)
+        try:
+            prober = reach.prober(host, argv, interval_s=interval_s, limit_s=LIMIT_S)
+        except HostError as error:
+            return Probe(name, title, problem=str(error))
+        return self._started(name, title, prober)
+
+    def _started(self, name: str, title: str, prober: Prober) -> Probe:
         try:
             self._stack.enter_context(prober)
         except HostError as error:
-            self.probes.append(Probe(name, title, problem=str(error)))
-        else:
-            self.probes.append(Probe(name, title, prober))
+            return Probe(name, title, problem=str(error))
+        return Probe(name, title, prober)
 
     def note(self) -> None:
         """Put what was seen so far onto the row."""
@@ -127,7 +125,7 @@ class Continuity:
             self._before = timezone.now()
         elif self._after is None and self.m.state not in (State.SWITCHING, State.CANCELLED, State.FAILED):
             self._after = timezone.now()
-        values: dict[str, Any] = {"continuity": self.figures()} if self.probes else {}
+        values: dict[str, Any] = {"continuity": self.figures()} if self.probes or self.wire else {}
         if self.ping:
             values["ping"] = self._figures(self.ping)
         if values:
@@ -141,6 +139,7 @@ class Continuity:
             "observer": {"host": self.observer.host.name, "role": self.observer.role} if self.observer else None,
             "probes": [self._of(probe) for probe in self.probes],
             "announced": self._announced(),
+            "streams": self._streams(),
         }
 
     def _of(self, probe: Probe) -> dict[str, Any]:
@@ -165,6 +164,12 @@ class Continuity:
         ends = [prober.since_first_s(moment) for moment in (self._before, self._after)]
         first, last = (sum(t_s < end for t_s in times) for end in ends)
         return [first, last] if first < len(times) else None
+
+    def _streams(self) -> list[dict[str, Any]]:
+        """How memory and disks were seen to leave the source; each kind once."""
+        seen = self.wire.prober.streams if self.wire and self.wire.prober else []
+        rows = [{"port": one.port, "what": one.what, "encrypted": one.is_encrypted} for one in dict.fromkeys(seen)]
+        return rows or list(self.m.continuity.get("streams", []))
 
     def _announced(self) -> dict[str, str] | None:
         """The first time after the switch-over began that the guest's place was announced, as the second host heard it."""
@@ -209,7 +214,7 @@ class Continuity:
     def conclude(self) -> None:
         """The last figures, and by which port the source's bridge now reaches the guest."""
         if self.m.state == State.COMPLETED and self.ping:
-            self.m.continuity = {**self.m.continuity, "switch_ports": switch_ports(self.m)}
+            self.m.continuity = {**self.m.continuity, "switch_ports": observers.switch_ports(self.m)}
         self.note()
         record.publish(self.m)
 
@@ -219,6 +224,13 @@ def _answered_since(prober: Prober, since: datetime) -> bool:
     return last is not None and last > since
 
 
+def is_ipv4(text: str) -> bool:
+    try:
+        return ip_address(text).version == 4
+    except ValueError:
+        return False
+
+
 def in_figures(summary: PingSummary) -> dict[str, Any]:
     return {
         "sent": summary.sent,
@@ -226,33 +238,3 @@ def in_figures(summary: PingSummary) -> dict[str, Any]:
         "refused": summary.refused,
         "longest_gap_ms": summary.longest_gap_ms,
     }
-
-
-def observer_of(migration: Migration) -> Observer | None:
-    """A host that takes no part and that who asked for the migration may operate, the source's own site first; else the source.
-
-    The source sees the guest over the network once that has moved; the destination would see it on its own bridge.
-    """
-    if migration.source is None:
-        return None
-    user = migration.user
-    hosts = access.hosts_for(user, access.OPERATE) if isinstance(user, User) else Host.objects.all()
-    others = hosts.filter(state=HostState.ONLINE).exclude(pk__in=[migration.source_id, migration.destination_id])
-    near = others.filter(groups__in=migration.source.groups.all()).order_by("name").first()
-    third = near or others.order_by("name").first()
-    return Observer(third, "third") if third else Observer(migration.source, "source")
-
-
-def switch_ports(migration: Migration) -> list[dict[str, str]]:
-    """By which port the source's bridges reach each of the guest's MACs now: the guest's announcement must have moved it."""
-    if migration.source is None or not migration.live_xml:
-        return []
-    try:
-        macs = {nic.mac.lower() for nic in Domain.parse(migration.live_xml).interfaces}
-        said = reach.run(migration.source, ["sh", "-c", PORTS], timeout_s=ASK_S, check=False).stdout
-    except HostError as error:
-        log.info("switch ports of migration %s: %s", migration.pk, error)
-        return []
-    rows = [line.split() for line in said.splitlines()]
-    found = {row[0]: row[row.index("dev") + 1] for row in rows if row and row[0] in macs and "dev" in row[:-1]}
-    return [{"mac": mac, "host": migration.source_name, "port": port} for mac, port in sorted(found.items())]

@@ -22,7 +22,7 @@ from migrations_app.preflight import ports
 from migrations_app.preflight.facts import Facts, Folder
 from migrations_app.preflight.libvirt_answers import ASK_S, ask_destination, ask_source, nothing_known, why_unreachable
 from migrations_app.preflight.look import FolderLook, Look
-from migrations_app.preflight.ports import Way
+from migrations_app.preflight.ports import Listening, Way
 
 PEER_TRUST_S = 600.0
 """How long a proof that the source reaches the destination is believed: it costs a whole ssh login."""
@@ -188,19 +188,26 @@ class _Round:
         argv = ["sh", "-c", ports.START_LISTENER, ports.LISTEN, *wanted]
         try:
             said = reach.run(destination, argv, timeout_s=ASK_S, check=False).stdout
-            own_name, listening, disks_taken = ports.read_listening(said)
-            host = destination.migration_address or own_name
+            found = ports.read_listening(said)
+            host = destination.migration_address or found.hostname
             if not HOST_NAME.fullmatch(host):
                 return Way(unable=f"{destination.name} calls itself {host!r}")
-            if listening is None:
+            if found.ports is None:
                 return Way(host=host, unable=f"{destination.name} has no python3 to listen with")
-            if not listening:
+            if not found.ports:
                 return Way(host=host, taken=True)
-            numbers = [str(port) for port in listening]
-            argv = ["sh", "-c", ports.CONNECT, "kvmconsole", host, str(ports.CONNECT_S), *numbers]
-            return replace(ports.read_way(host, self._run_at_source(argv)), disks_taken=disks_taken)
+            return replace(self._connect(host, found, destination), disks_taken=found.disks_taken)
         except HostError as error:
             return Way(unable=str(error))
+
+    def _connect(self, host: str, found: Listening, destination: Host) -> Way:
+        numbers = [str(port) for port in found.ports or ()]
+        argv = ["sh", "-c", ports.CONNECT, "kvmconsole", host, str(ports.CONNECT_S), *numbers]
+        way = ports.read_way(host, self._run_at_source(argv))
+        if found.pid.isdigit() and any(how != "open" for _, how in way.tried):
+            # Else it would hold the ports for a while, and who checks again is told that they are taken.
+            reach.run(destination, ["kill", found.pid], timeout_s=ASK_S, check=False)
+        return way
 
     def _remove_probes(self, domain: Domain) -> None:
         argv = ["timeout", "10", "sh", "-c", looking.REMOVE_PROBES, "kvmconsole", self.token, *disk_folders(domain)]
@@ -216,6 +223,7 @@ def _towards(facts: Facts, destination: Host) -> Facts:
         maintenance=destination.maintenance,
         migration_address=destination.migration_address,
         peer_uri=destination.uri_for_peers,
+        destination_uri=destination.uri,
     )
 
 

@@ -74,6 +74,8 @@ class Facts:
     destination_qemu: str = ""
     peer_error: str = ""
     peer_uri: str = ""
+    source_uri: str = ""
+    destination_uri: str = ""
     other_of_same_name: str = ""
     known_at_destination: str = ""
     saved_at_destination: bool = False

@@ -130,4 +130,4 @@ def place_of(domain: Domain) -> dict[str, str]:
 
 def nothing_known(vm: VirtualMachine, source: Host) -> Facts:
     """The facts before anybody was asked."""
-    return Facts(vm_name=vm.name, source=source.name, destination="")
+    return Facts(vm_name=vm.name, source=source.name, destination="", source_uri=source.uri)

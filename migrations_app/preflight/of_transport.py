@@ -7,6 +7,7 @@ from migrations_app.plan import Options
 from migrations_app.preflight.facts import Check, Facts
 from migrations_app.preflight.look import Look
 
+PLAIN = "qemu+tcp://"
 CLIENT_FILES = ("ca-cert.pem", "client-cert.pem", "client-key.pem")
 SERVER_FILES = ("ca-cert.pem", "server-cert.pem", "server-key.pem")
 """What QEMU's tls-creds-x509 reads; the source is the client (QEMU's docs/system/tls.rst)."""
@@ -20,6 +21,18 @@ def of_transport(facts: Facts, options: Options) -> Iterator[Check]:
         yield from _ports(facts, options)
     if options.tls:
         yield from _certificates(facts)
+    yield from _control(facts, options)
+
+
+def _control(facts: Facts, options: Options) -> Iterator[Check]:
+    """Plain TCP to libvirtd: OSSN-0007 tells what came of a guide that set it up."""
+    clear = sorted({uri for uri in (facts.source_uri, facts.destination_uri, facts.peer_uri) if uri.startswith(PLAIN)})
+    if not clear:
+        return
+    memory = "memory and control" if options.tunnelled or not options.tls else "control"
+    message = f"{' and '.join(clear)} is plain TCP: {memory} go over the network in the clear, and who reaches that port may be let in."
+    fix = "Use qemu+ssh or qemu+tls, and set listen_tcp = 0 in libvirtd.conf; SASL at the least."
+    yield Check("control", "Connection to libvirt", "warning", message, fix)
 
 
 def _address(facts: Facts) -> Iterator[Check]:

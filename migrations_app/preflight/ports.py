@@ -35,8 +35,10 @@ if first and disks:
     sockets += [third] if third else []
     if not third:
         print("taken", disks, flush=True)
-print("listening", *(found.getsockname()[1] for found in sockets), flush=True)
-if os.fork():
+child = os.fork()
+if child:
+    print("listening", *(found.getsockname()[1] for found in sockets), flush=True)
+    print("pid", child, flush=True)
     os._exit(0)
 os.setsid()
 null = os.open(os.devnull, os.O_RDWR)
@@ -94,12 +96,27 @@ class Way:
     disks_taken: bool = False
 
 
-def read_listening(output: str) -> tuple[str, list[int] | None, bool]:
-    """The destination's own name, the ports that it listens at (None where it has no means to listen), and whether the
-    port for copied disks is taken."""
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The destination's own name, the ports that it listens at (None where it has no means to), whether the port for
+    copied disks is taken, and by which process it listens."""
+
+    hostname: str
+    ports: tuple[int, ...] | None
+    disks_taken: bool = False
+    pid: str = ""
+
+
+def read_listening(output: str) -> Listening:
+    """What START_LISTENER said."""
     lines = dict(line.partition(" ")[::2] for line in output.splitlines())
-    ports = [int(port) for port in lines.get("listening", "").split() if port.isdigit()]
-    return lines.get("hostname", "").strip(), ports if "listening" in lines else None, "taken" in lines
+    ports = tuple(int(port) for port in lines.get("listening", "").split() if port.isdigit())
+    return Listening(
+        hostname=lines.get("hostname", "").strip(),
+        ports=ports if "listening" in lines else None,
+        disks_taken="taken" in lines,
+        pid=lines.get("pid", "").strip(),
+    )
 
 
 def read_way(host: str, output: str) -> Way:

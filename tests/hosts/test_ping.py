@@ -5,7 +5,8 @@ import time
 import pytest
 
 from hosts.errors import InvalidInput
-from hosts.ping import KEPT_PROBES, Pinger, PingLog, PingSummary
+from hosts.ping import Pinger
+from hosts.ping_log import KEPT_PROBES, PingLog, PingSummary
 from tests.lab.process import wait_for
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from hosts import reach
 from hosts.models import Host
-from hosts.ping import PingLog, Prober, ping_argv
+from hosts.ping import Prober, ping_argv
+from hosts.ping_log import PingLog
 from hosts.probe_programs import TCP
 from tests.console import eventually
 

@@ -7,8 +7,9 @@ from django.template.loader import get_template
 
 from hosts.models import HostState
 from hosts.ping import Pinger
-from migrations_app.continuity import Continuity, observer_of
+from migrations_app.continuity import Continuity
 from migrations_app.models import Migration
+from migrations_app.observers import observer_of
 from migrations_app.snapshot import snapshot
 from migrations_app.states import State
 from migrations_app.views.history import CSV_COLUMNS, csv_row
@@ -28,6 +29,10 @@ FOUND = {
         },
     ],
     "announced": {"at": "2026-11-24T22:00:00+00:00", "kind": "rarp", "mac": "52:54:00:00:00:01"},
+    "streams": [
+        {"port": 49153, "what": "disks", "encrypted": False},
+        {"port": 49152, "what": "memory", "encrypted": True},
+    ],
     "switch_ports": [{"mac": "52:54:00:00:00:01", "host": "h1", "port": "eth0"}],
 }
 
@@ -64,7 +69,7 @@ def test_without_an_address_nothing_is_probed() -> None:
 
 def test_the_switch_over_is_marked_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against this machine, in whose name the migration's states are moved by hand."""
-    monkeypatch.setattr("migrations_app.continuity.observer_of", lambda _migration: None)
+    monkeypatch.setattr("migrations_app.observers.observer_of", lambda _migration: None)
     migration = build.migration(ping_address="127.0.0.1", state=State.COPYING)
     with Continuity(migration) as continuity:
         assert isinstance(continuity.ping, Pinger)
@@ -87,10 +92,11 @@ def test_the_fragment_shows_each_probe_with_the_gap_beside_the_downtime() -> Non
         continuity=FOUND,
     )
     html = get_template("migrations_app/_ping.html").render({"m": snapshot(migration)})
-    assert html.count("<svg") == 2 and html.count("strip-mark") == 2
+    assert html.count("strip-bars") == 2 and html.count("strip-mark") == 2
     text = html.replace("\N{NO-BREAK SPACE}", " ")
     assert "Not probed: it has no python3" in text and "2 refused" in text
     assert "85 ms" in text and "210 ms" in text and "125 ms more" in text
+    assert "the memory to port 49152, encrypted by TLS" in text and "the disks to port 49153, in the clear" in text
     assert "QEMU announce 52:54:00:00:00:01" in text and "by eth0" in text
 
 

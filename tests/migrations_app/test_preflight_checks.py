@@ -153,6 +153,8 @@ WARNINGS = [
     ("cpu", {"domain": PASSTHROUGH, "destination_look": replace(LOOK, cpu={**LOOK.cpu, "microcode": "0x2"})}),
     ("ports", {"way": Way(host="h", unable="kvm-2 has no python3 to listen with")}),
     ("storage", {"folders": (replace(SHARE, copied=True),)}),
+    ("control", {"peer_uri": "qemu+tcp://kvm-2/system"}),
+    ("control", {"source_uri": "qemu+tcp://kvm-1/system"}),
     ("apparmor", {"source_look": replace(LOOK, has_apparmor=True)}),
     ("owners", {"destination_look": replace(LOOK, conf={}, images={"/mnt/kvm/web.qcow2": "closed root:root 600"})}),
 ]
@@ -173,6 +175,22 @@ def test_tls_needs_certificates_on_both_hosts_only_where_it_is_asked_for() -> No
     assert "tls" not in {check.name for check in findings(GOOD, Options())}
     found = [check for check in findings(GOOD, Options(tls=True)) if check.name == "tls"]
     assert [check.message.split(" lacks")[0] for check in found] == ["kvm-1", "kvm-2"]
+
+
+def test_plain_tcp_is_said_to_show_what_it_shows() -> None:
+    plain = replace(GOOD, peer_uri="qemu+tcp://kvm-2/system", source_uri="qemu+ssh://root@kvm-1/system")
+
+    def told(options: Options) -> str:
+        return next(check.message for check in findings(plain, options) if check.name == "control")
+
+    assert "memory and control go" in told(Options()) and "kvm-1" not in told(Options())
+    assert "memory" not in told(Options(tls=True))
+    assert "memory and control go" in told(Options(tunnelled=True))
+
+
+def test_a_taken_port_of_the_disks_blocks_by_its_number() -> None:
+    taken = replace(GOOD, way=replace(WAY, disks_taken=True))
+    assert "49300" in blockers(taken, Options(copy_storage="all", disks_port=49300))["ports"].message
 
 
 def test_the_tunnel_needs_no_port() -> None:

@@ -47,9 +47,10 @@ def test_half_an_answer_is_no_error(length: int) -> None:
 
 
 def test_what_the_listener_and_the_source_say() -> None:
-    assert ports.read_listening("hostname kvm-2\nlistening 49152 49215\n") == ("kvm-2", [49152, 49215], False)
-    assert ports.read_listening("hostname kvm-2\nlistening\n") == ("kvm-2", [], False)
-    assert ports.read_listening("hostname kvm-2\nunable\n") == ("kvm-2", None, False)
+    said = "hostname kvm-2\nlistening 49152 49215\npid 71\n"
+    assert ports.read_listening(said) == ports.Listening("kvm-2", (49152, 49215), pid="71")
+    assert ports.read_listening("hostname kvm-2\ntaken 49300\nlistening\n") == ports.Listening("kvm-2", (), True)
+    assert ports.read_listening("hostname kvm-2\nunable\n") == ports.Listening("kvm-2", None)
     said = "resolved 198.51.100.4\nport 49215 silent\nport 49152 open\nport 49160 refused Connection refused\n"
     way = ports.read_way("kvm-2", said)
     assert way.resolved == "198.51.100.4"

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.console import Console, eventually, new_console
+from tests.lab import certificates
 from tests.lab.fixtures import GuestFactory
+from tests.lab.guest_xml import LOCAL_FOLDER
 from tests.lab.lab import Lab
 from tests.real.guests import assert_guest, state_on
 
@@ -77,3 +79,75 @@ def test_through_the_tunnel_and_by_a_port_of_ones_own(
     assert "tcp://" in done["command"] and ":49199" in done["command"]
     assert "49199" in next(check["message"] for check in done["preflight"] if check["name"] == "ports")
     assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
+
+
+def parameters_of(lab: Lab, name: str) -> str:
+    """QEMU's own word on the migration under way at kvm-1."""
+    ask = '{"execute": "query-migrate-parameters"}'
+    return lab.host("kvm-1").virsh("qemu-monitor-command", name, ask)
+
+
+def test_tls_encrypts_memory_and_disks_and_the_page_says_so(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    certificates.install(netns_lab)
+    try:
+        spec = netns_guest(disk_folder=LOCAL_FOLDER, data_mib=32)
+        before = netns_lab.guests.wait_for_beats(spec.name)
+        for host in ("kvm-1", "kvm-2"):
+            netns_lab.host(host).shape(80)
+        number = console.migrate(spec.name, "kvm-2", address=spec.address, tls=True, copy_storage="all")
+        eventually(
+            lambda: console.migration(number)["progress"].get("iteration", 0) > 0,
+            timeout_s=120,
+            what="the memory to be copied",
+        )
+        assert '"tls-creds":"objlibvirt_migrate_tls0"' in parameters_of(netns_lab, spec.name)
+        for host in ("kvm-1", "kvm-2"):
+            netns_lab.host(host).unshape()
+        done = console.reaches(number, "completed", timeout_s=90)
+    finally:
+        certificates.remove(netns_lab)
+    assert {(stream["what"], stream["encrypted"]) for stream in done["continuity"]["streams"]} == {
+        ("disks", True),
+        ("memory", True),
+    }
+    assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
+
+
+def test_without_tls_it_is_seen_to_go_in_the_clear(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
+    spec = netns_guest(data_mib=8)
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, copy_storage="all")
+    done = console.reaches(number, "completed", timeout_s=90)
+    assert {(stream["what"], stream["encrypted"]) for stream in done["continuity"]["streams"]} == {
+        ("disks", False),
+        ("memory", False),
+    }
+
+
+def test_the_disks_port_is_tried_from_the_source_and_plain_tcp_is_warned_of(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest(data_mib=8)
+    host = netns_lab.host("kvm-2")
+    host.run(["nft", "add", "table", "inet", "closed"])
+    options = {"unsafe": True, "copy_storage": "all", "port": 49180, "disks_port": 49300}
+    body = {"vm": console.vm(spec.name)["uuid"], "destination": "kvm-2", "options": options}
+    console.api("PATCH", "hosts/kvm-2", {"peer_uri": host.tcp_uri})
+    try:
+        host.run(["nft", "add", "chain", "inet", "closed", "input", "{ type filter hook input priority 0; }"])
+        host.run(["nft", "add", "rule", "inet", "closed", "input", "tcp", "dport", "49300", "drop"])
+        closed = console.api("POST", "migrations/preflight", body)
+        host.run(["nft", "flush", "chain", "inet", "closed", "input"])
+        opened = console.api("POST", "migrations/preflight", body)
+    finally:
+        host.run(["nft", "delete", "table", "inet", "closed"])
+        console.api("PATCH", "hosts/kvm-2", {"peer_uri": ""})
+    ports = next(check for check in closed["checks"] if check["name"] == "ports")
+    assert ports["level"] == "blocker" and "49300: no answer" in ports["message"] and "49300" in ports["fix"]
+    control = next(check for check in opened["checks"] if check["name"] == "control")
+    assert not opened["blocked"], opened
+    assert control["level"] == "warning" and "in the clear" in control["message"]
+    number = console.migrate(spec.name, "kvm-2", address=spec.address, **options)
+    done = console.reaches(number, "completed", timeout_s=90)
+    assert {stream["port"] for stream in done["continuity"]["streams"]} == {49180, 49300}

@@ -106,7 +106,7 @@ class Ledger:
         """Why `guests` have no room on `host` now, or ""."""
         needed = sum(guest.memory_mib for guest in guests)
         if needed > self.free[host]:
-            return f"needs {needed} MiB, {max(0, self.free[host])} MiB are free"
+            return f"needs {in_words(needed)}, {in_words(max(0, self.free[host]))} are free"
         return ""
 
     def why_apart(self, guest: Guest, host: str, company: Iterable[str] = ()) -> str:
@@ -235,9 +235,14 @@ class _Placing:
         elif choices == 1:
             picked = "The only host that can take it"
         else:
-            picked = f"The {'fullest' if self.tight else 'least loaded'} of {choices} hosts that can take it"
-        free, vcpus = self.ledger.free[room.name], self.ledger.vcpus[room.name]
-        return f"{picked}: then {free} of {room.memory_mib} MiB are free, {vcpus} vCPUs on {room.cpus} CPUs."
+            picked = f"The {'fullest' if self.tight else 'least loaded'} of {choices} that can take it"
+        free, vcpus = in_words(self.ledger.free[room.name]), self.ledger.vcpus[room.name]
+        return f"{picked}: then {free} free, {vcpus} vCPUs on {room.cpus} CPUs."
+
+
+def in_words(mib: int) -> str:
+    """An amount of memory as an admin would say it."""
+    return f"{mib / 1024:.0f} GiB" if mib >= 10 * 1024 else f"{mib} MiB"
 
 
 def _nowhere(refused: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-TOP, BAR_HEIGHT, BAR_WIDTH, GAP = 26, 200, 56, 14
+TOP, BAR_HEIGHT, BAR_WIDTH, GAP = 26, 200, 72, 18
 COLUMN_WIDTH = 2 * BAR_WIDTH + GAP + 74
 FOOT = 40
 LEAST_BLOCK, LABELLED_BLOCK = 3, 13
@@ -74,6 +74,14 @@ class Picture:
     @property
     def height(self) -> int:
         return TOP + BAR_HEIGHT + FOOT
+
+    @property
+    def bar_width(self) -> int:
+        return BAR_WIDTH
+
+    @property
+    def half_bar(self) -> int:
+        return BAR_WIDTH // 2
 
     @property
     def base(self) -> int:

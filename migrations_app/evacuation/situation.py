@@ -127,7 +127,10 @@ def place(plan: Evacuation, *, only: Move | None = None) -> None:
     now = situation(plan, open_moves)
     hosts = {host.name: host for host in candidates(plan)}
     if only is None:
-        plan.rooms = [asdict(room) for room in now.rooms]
+        known = {room.name for room in now.rooms}
+        sources = {move.source.name: move.source for move in moves if move.source and move.source.name not in known}
+        # The sources give room back as their guests leave, and the picture shows them too.
+        plan.rooms = [asdict(room) for room in (*now.rooms, *map(room_of, sources.values()))]
         plan.save(update_fields=["rooms"])
     else:
         now = replace(now, rooms=tuple(_less(room, undecided, only) for room in now.rooms))

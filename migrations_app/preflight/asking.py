@@ -30,7 +30,10 @@ HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,254}")
 HOSTS_AT_ONCE = 8
 SESSIONS_AT_ONCE = 6
 """sshd lets ten sessions share a connection (MaxSessions); all destinations are checked by sessions on the one source."""
+WAY_TRUST_S = 60.0
+"""How long the checks of a plan under way believe that the ports are open; any other preflight tries them."""
 _peers: dict[tuple[str, str], float] = {}
+_ways: dict[tuple[str, str, str, int, int], tuple[float, Way]] = {}
 
 
 def gather(
@@ -41,12 +44,16 @@ def gather(
     options: Options,
     limit_s: float,
     also: Callable[[Connection], None] = lambda _connection: None,
+    trusting: bool = False,
 ) -> list[Facts]:
     """Ask the source once and every destination, all at the same time; a host that takes longer than `limit_s` is
-    written down as silent and holds up no other. `also` may ask more of the source meanwhile. Never raises HostError."""
+    written down as silent and holds up no other. `also` may ask more of the source meanwhile. `trusting` takes over what was
+    just found of the ports between the same hosts. Never raises HostError."""
     pool = ThreadPoolExecutor(max_workers=4 + 4 * min(len(destinations), HOSTS_AT_ONCE), thread_name_prefix="preflight")
     try:
-        return _Round(vm, source, options, pool, limit_s, also).ask(destinations)
+        asking = _Round(vm, source, options, pool, limit_s, also)
+        asking.trusting = trusting
+        return asking.ask(destinations)
     finally:
         # What still hangs ends by its own time limit; nobody waits for it.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -67,6 +74,7 @@ class _Round:
         self.vm, self.source, self.options, self.pool, self.also = vm, source, options, pool, also
         self.until = time.monotonic() + limit_s
         self.limit_s = limit_s
+        self.trusting = False
         self.token = secrets.token_hex(8)
         self.sessions = Semaphore(SESSIONS_AT_ONCE)
 
@@ -184,6 +192,16 @@ class _Round:
         if self.options.tunnelled:
             return None
         disks = self.options.disks_port if self.options.copy_storage != "none" else 0
+        key = (self.source.uri, destination.uri, destination.migration_address, self.options.port, disks)
+        since, way = _ways.get(key, (float("-inf"), Way()))
+        if self.trusting and time.monotonic() - since < WAY_TRUST_S:
+            return way
+        way = self._try_way(destination, disks)
+        if way.tried and all(how == "open" for _, how in way.tried):
+            _ways[key] = (time.monotonic(), way)
+        return way
+
+    def _try_way(self, destination: Host, disks: int) -> Way:
         wanted = [str(number) for number in (self.options.port, self.options.port, ports.LISTEN_S, disks)]
         argv = ["sh", "-c", ports.START_LISTENER, ports.LISTEN, *wanted]
         try:

@@ -24,10 +24,12 @@ def listen(ports):
             except OSError:
                 pass
 patience = time.monotonic() + 2
-first = listen(range(low, high + 1))
+middle = (low + high + 1) // 2
+wanted = [*range(middle, high + 1), *range(middle - 1, low - 1, -1)]
+first = listen(wanted)
 while not first and time.monotonic() < patience:
     time.sleep(0.1)
-    first = listen(range(low, high + 1))
+    first = listen(wanted)
 last = listen(range(high, low, -1)) if first and high > low else None
 sockets = [found for found in (first, last) if found]
 if first and disks:
@@ -51,8 +53,8 @@ while sockets and time.monotonic() < end:
         found.close()
         sockets.remove(found)
 """
-"""Takes the lowest and the highest free port of a range, and the disks' port if there is one; says which, and waits for
-one connection to each. Where all are taken it tries again for two seconds: another preflight may be at the same port, and lets go of it soon."""
+"""Takes a free port from the middle of a range and the highest, and the disks' port if there is one; says which, and waits
+for one connection to each. Never the lowest: that is what libvirt gives the next migration, and QEMU then finds it taken. Where all are taken it tries again for two seconds: another preflight may be at the same port, and lets go of it soon."""
 
 START_LISTENER = r"""
 low=$1 high=$2

@@ -17,10 +17,11 @@ class PlanForm(MigrationForm):
 
     destination = None  # type: ignore[assignment]  # each VM's own; `to` narrows the choice
     ping_address = None  # type: ignore[assignment]
+    probe_port = None  # type: ignore[assignment]
     to = forms.MultipleChoiceField(
         label="Destinations",
         help_text="Only these hosts take guests; none ticked: all that you may operate.",
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
         required=False,
     )
     parallel = forms.IntegerField(

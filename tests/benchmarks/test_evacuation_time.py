@@ -8,6 +8,7 @@ holds the planning, the check of every guest against the destination, and the ch
 import os
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,9 +39,8 @@ def test_draining_ten_guests_by_the_console_and_by_virsh(
             settle(console, specs, host)
             run = by_console(console, host) if by == "console" else by_virsh(netns_lab, specs, host, other)
             runs.append({"round": number + 1, "by": by, "source": host, **run})
-            print(f"round {number + 1}, {by}: {run['seconds']:.2f} s")
-            for one in run.get("migrations", ()):
-                print(" ", one)
+            load, used = os.getloadavg()[0], run.get("console_cpu_s", 0.0)
+            print(f"round {number + 1}, {by}: {run['seconds']:.2f} s, console's CPU {used:.2f} s, load {load:.1f}")
             host, other = other, host
     for spec in specs:
         assert_guest(netns_lab, spec.name, runs_on=host, not_on=other, before=before[spec.name])
@@ -61,7 +61,8 @@ def settle(console: Console, specs: list[GuestSpec], host: str) -> None:
 
 def by_console(console: Console, host: str) -> dict[str, Any]:
     """Seconds from the request to the end of the plan, and when each of its migrations began and ended."""
-    started = time.perf_counter()
+    assert console.process
+    used, started = cpu_s(console.process.pid), time.perf_counter()
     body = {"options": {"unsafe": True}, "parallel": PARALLEL}
     number = console.api("POST", f"hosts/{host}/evacuate", body)["id"]
 
@@ -70,12 +71,18 @@ def by_console(console: Console, host: str) -> dict[str, Any]:
         return plan if plan["state"] not in ("running", "stopping") else None
 
     plan = eventually(over, timeout_s=240, what=f"plan {number} to end", every_s=0.3)
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, cpu_s(console.process.pid) - used
     told = [(move["vm_name"], move["state"], move["why"]) for move in plan["moves"]]
     print(*(one for one in told if one[1] != "done"), sep="\n")
     assert plan["state"] == "completed" and plan["counts"]["done"] == GUESTS, told
     moves = [console.migration(move["migration"]) for move in plan["moves"]]
-    return {"seconds": seconds, "migrations": [times_of(plan, migration) for migration in moves]}
+    return {"seconds": seconds, "console_cpu_s": used, "migrations": [times_of(plan, migration) for migration in moves]}
+
+
+def cpu_s(pid: int) -> float:
+    """How much of a CPU a process has used so far, in seconds (utime and stime of proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def times_of(plan: dict[str, Any], migration: dict[str, Any]) -> dict[str, Any]:

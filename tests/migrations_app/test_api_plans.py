@@ -45,7 +45,7 @@ def test_a_host_is_evacuated_by_one_call(api: Api, vms: list[VirtualMachine]) ->
             "moves": [move["vm"] for move in plan["moves"]],
             "names": ["db", "web"],
             "reserved_mib": {"h2": 1024},
-            "free_mib": {"h2": 3072},
+            "free_mib": {"h1": 4096, "h2": 3072},
         }
     ]
     assert not Migration.objects.exists()  # each begins once it was checked

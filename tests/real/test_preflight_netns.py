@@ -48,7 +48,7 @@ def test_all_is_asked_in_a_second_and_nothing_stays(
     names = {check["name"] for check in report["checks"]}
     assert {"ports", "owners", "clocks", "storage", "peer", "devices", "cpu", "memory"} <= names
     ports = check_of(report, "ports")
-    assert ports["level"] == "ok" and "49152" in ports["message"] and "49215" in ports["message"]
+    assert ports["level"] == "ok" and "49184" in ports["message"] and "49215" in ports["message"]
 
     def probes() -> str:
         return netns_lab.host("kvm-1").run(["sh", "-c", "ls -A /mnt/kvm | grep probe || true"]).stdout

@@ -81,8 +81,8 @@ def why_stuck(vm: VirtualMachine | None, source: Host | None) -> str:
     return f"It is already migrating, see #{other.pk}." if other else ""
 
 
-def guest_of(move: Move) -> Guest:
-    """A move as placement.py sees it."""
+def guest_of(move: Move, why_not: str = "") -> Guest:
+    """A move as placement.py sees it; `why_not` says why it can go nowhere."""
     off = move.kind == Kind.OFFLINE
     return Guest(
         key=str(move.vm_uuid),
@@ -91,7 +91,7 @@ def guest_of(move: Move) -> Guest:
         memory_mib=0 if off else move.memory_mib,
         vcpus=0 if off else move.vcpus,
         wanted=move.destination_name if move.chosen else "",
-        why_not=why_stuck(move.vm, move.source),
+        why_not=why_not,
         unfit=move.unfit,
     )
 
@@ -113,7 +113,7 @@ def situation(plan: Evacuation, moves: Sequence[Move]) -> Situation:
     """What decides about `moves` of `plan`."""
     rules, others = rules_for(moves)
     rooms = tuple(room_of(host) for host in candidates(plan))
-    return Situation(rooms, tuple(guest_of(move) for move in moves), rules, others)
+    return Situation(rooms, tuple(guest_of(move, why_stuck(move.vm, move.source)) for move in moves), rules, others)
 
 
 def place(plan: Evacuation, *, only: Move | None = None) -> None:

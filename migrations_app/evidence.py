@@ -12,8 +12,9 @@ from hosts import reach
 from hosts.errors import HostError
 from hosts.models import Host, Placement
 from hosts.templatetags.units import duration
+from migrations_app.host_view import View
 from migrations_app.models import Migration
-from migrations_app.verdict import Verdict, View
+from migrations_app.verdict import Verdict
 
 ASK_S = 8.0
 SCRIPT = """

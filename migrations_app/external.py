@@ -11,9 +11,10 @@ from hosts.models.inventory import ACTIVE_STATES
 from migrations_app import conformance, explain, host_logs, pictures, record, views_of_hosts
 from migrations_app.diagnosis import window_of
 from migrations_app.finish import ASK_S, Finish, note_final_figures, step_state
+from migrations_app.host_view import View
 from migrations_app.models import Migration, TimelineEntry
 from migrations_app.states import State, StepState
-from migrations_app.verdict import Finding, View, judge
+from migrations_app.verdict import Finding, judge
 
 UNKNOWN_PLACE = "a host that this console does not know"
 LOCATE_WITHIN_S = 3.0

@@ -10,10 +10,11 @@ from hosts import reach
 from hosts.errors import HostError, MigrationFailed
 from hosts.models import Host
 from migrations_app import evidence, record, verdict, views_of_hosts
+from migrations_app.host_view import View
 from migrations_app.models import Migration, TimelineEntry
 from migrations_app.plan import Options
 from migrations_app.states import State, StepState
-from migrations_app.verdict import Finding, Verdict, View
+from migrations_app.verdict import Finding, Verdict
 
 log = logging.getLogger(__name__)
 ACT_S = 40.0

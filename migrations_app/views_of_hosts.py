@@ -6,8 +6,8 @@ from hosts import reach
 from hosts.errors import Busy, DomainNotFound, HostError, TimedOut, Unsupported
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host
+from migrations_app.host_view import View
 from migrations_app.models import Migration
-from migrations_app.verdict import View
 
 ASK_S = 15.0
 

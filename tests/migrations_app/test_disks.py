@@ -8,11 +8,11 @@ import pytest
 
 from hosts.errors import HostError
 from migrations_app import disks, record, views_of_hosts
+from migrations_app.host_view import View
 from migrations_app.models import Migration
 from migrations_app.preflight import Report
 from migrations_app.preflight.copies import DiskCopy
 from migrations_app.states import State
-from migrations_app.verdict import View
 from tests import build
 
 pytestmark = [

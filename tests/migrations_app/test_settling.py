@@ -10,9 +10,10 @@ from hosts import audit
 from hosts.errors import MigrationFailed, Refused
 from hosts.models import AuditEvent, HostState
 from migrations_app import cleaning, recovery, runner, settling, views_of_hosts
+from migrations_app.host_view import View
 from migrations_app.models import Migration, MigrationStep
 from migrations_app.states import State, StepState
-from migrations_app.verdict import Finding, View
+from migrations_app.verdict import Finding
 from tests import build
 from tests.migrations_app.test_verdict import ABSENT, AWAY, SENT, at
 

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from migrations_app import verdict
-from migrations_app.verdict import CHOICES, Finding, View, judge
+from migrations_app.host_view import View
+from migrations_app.verdict import CHOICES, Finding, judge
 
 AWAY = View(reachable=False)
 ABSENT = View(reachable=True)

@@ -48,13 +48,13 @@ class Known:
 class Means:
     """What the migration may do: the downtime allowed at first, the longest pause, and the helps.
 
-    `throttle_first`: auto-converge's first step. The helps are taken as the autopilot does: downtime, throttle, post-copy.
+    `throttle`: auto-converge's first step and the further ones. The helps are taken as the autopilot does: downtime, throttle, post-copy.
     """
 
     max_downtime_ms: int = QEMU_DOWNTIME_MS
     max_pause_ms: int = 0
     may_throttle: bool = False
-    throttle_first: float = THROTTLE_FIRST
+    throttle: tuple[float, float] = (THROTTLE_FIRST, THROTTLE_STEP)
     may_postcopy: bool = False
     bandwidth_bytes_per_s: int = 0
     finish_within_s: int = 0
@@ -128,7 +128,7 @@ def _judge(known: Known, means: Means, rate: int, dirty: int) -> Estimate:
         told = f"It needs a longer downtime than {means.max_downtime_ms} ms, within the pause of {means.max_pause_ms} ms allowed: {figures}."
         return _answer(known, rate, paused, paused, False, "needs_help", told)
     if means.may_throttle:
-        slowed = copy(known, rate=rate, dirty=dirty, downtime_ms=most, throttle_first=means.throttle_first)
+        slowed = copy(known, rate=rate, dirty=dirty, downtime_ms=most, throttle=means.throttle)
         if slowed.ends:
             told = f"The guest must be slowed down (auto-converge): {figures}."
             return _answer(known, rate, slowed, slowed, False, "needs_help", told)
@@ -140,10 +140,10 @@ def _judge(known: Known, means: Means, rate: int, dirty: int) -> Estimate:
     return _answer(known, rate, None, None, False, "will_not", told)
 
 
-def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle_first: float = 0) -> Copy:
+def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle: tuple[float, float] | None = None) -> Copy:
     """Round after round, until what remains can be sent within `downtime_ms`.
 
-    `throttle_first`: QEMU slows the guest by so much, then by further steps, each after a round in which it wrote more than
+    `throttle`: QEMU slows the guest by so much, then by further steps, each after a round in which it wrote more than
     half of what was sent.
     """
     seconds, remaining, slowed = 0.0, known.first_round_bytes, 0.0
@@ -155,9 +155,9 @@ def copy(known: Known, *, rate: int, dirty: int, downtime_ms: int, throttle_firs
         written = min(dirty * (1 - slowed) * lasts, float(known.memory_bytes))
         if written <= enough:
             return Copy(seconds, number, written, True)
-        if throttle_first and written > remaining / 2:
-            slowed = min(THROTTLE_MOST, slowed + THROTTLE_STEP if slowed else throttle_first)
-        elif not throttle_first and written >= remaining:
+        if throttle and written > remaining / 2:
+            slowed = min(THROTTLE_MOST, slowed + throttle[1] if slowed else throttle[0])
+        elif not throttle and written >= remaining:
             break
         remaining = written
     return Copy(seconds, number, remaining, False)

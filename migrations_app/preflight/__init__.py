@@ -7,7 +7,7 @@ from typing import Any
 from hosts.errors import Refused
 from hosts.models import Host, VirtualMachine
 from migrations_app import measuring, plan
-from migrations_app.estimate import MIB, THROTTLE_FIRST, Estimate, Means, estimate
+from migrations_app.estimate import MIB, THROTTLE_FIRST, THROTTLE_STEP, Estimate, Means, estimate
 from migrations_app.measuring import Measurement
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
@@ -207,11 +207,13 @@ def forecast(vm: VirtualMachine, destination: Host, options: Options, *, memory_
     lowest = (
         QEMU_DOWNTIME_MS if options.policy == "manual" else min(QEMU_DOWNTIME_MS, downtime_for(options.max_pause_ms))
     )
+    steps = options.throttle_steps
+    first, step = steps.get("auto_converge_initial", 0), steps.get("auto_converge_increment", 0)
     means = Means(
         max_downtime_ms=options.max_downtime_ms or lowest,
         max_pause_ms=options.max_pause_ms if options.policy in PAUSING else 0,
         may_throttle=options.allows_auto_converge,
-        throttle_first=options.throttle_steps.get("auto_converge_initial", 100 * THROTTLE_FIRST) / 100,
+        throttle=(first / 100, step / 100) if steps else (THROTTLE_FIRST, THROTTLE_STEP),
         may_postcopy=options.allows_postcopy,
         bandwidth_bytes_per_s=options.bandwidth_mib * MIB,
         finish_within_s=options.finish_within_s if options.policy == "must_finish" else 0,

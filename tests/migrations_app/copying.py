@@ -68,7 +68,7 @@ class Copy:
         self.bad = self.bad + 1 if self.written - written > (self.sent - sent) / 2 else 0
         self.counted = (self.at_ms, self.sent, self.written)
         if self.throttles and self.bad >= 2:
-            self.throttle, self.bad = min(99, self.throttle + 10 if self.throttle else 5), 0
+            self.throttle, self.bad = min(99, self.throttle + 20 if self.throttle else 5), 0
 
     def sample(self) -> Sample:
         dirty = self.dirty * (1 - self.throttle / 100) * MIB

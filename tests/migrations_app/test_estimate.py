@@ -43,7 +43,7 @@ TABLE = [
     ("needs_help", False, known(dirty=120), Means(may_throttle=True)),
     ("needs_help", False, known(dirty=20, rate=20), Means(max_pause_ms=25_000)),
     ("will_not", False, known(dirty=20, rate=20), Means(max_pause_ms=15_000)),
-    ("needs_help", False, known(dirty=120), Means(may_throttle=True, throttle_first=0.05)),
+    ("needs_help", False, known(dirty=120), Means(may_throttle=True, throttle=(0.05, 0.2))),
     ("will_not", False, known(dirty=20), Means(bandwidth_bytes_per_s=10 * MIB)),
 ]
 

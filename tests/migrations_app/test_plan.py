@@ -17,8 +17,8 @@ PLACES = {
     "migration_address": "198.51.100.4",
 }
 
-SOFT = ["--auto-converge-initial", "5", "--auto-converge-increment", "10"]
-"""The policy Automatic slows a guest down in smaller steps than QEMU's own."""
+SOFT = ["--auto-converge-initial", "5", "--auto-converge-increment", "20"]
+"""The policy Automatic begins to slow a guest down more softly than QEMU by itself."""
 
 
 def test_the_defaults_are_those_of_the_design() -> None:

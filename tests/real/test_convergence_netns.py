@@ -18,6 +18,8 @@ from tests.real.guests import assert_guest, state_on
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 LINK_MBIT_S = 160
 """As fast as the guest `busy` writes: 18 MiB/s."""
+TOO_SLOW_MBIT_S = 110
+"""Slower than it writes, so that no luck lets a plain migration end."""
 CEILING_MS = 2000
 
 
@@ -72,6 +74,8 @@ def test_automatic_ends_within_the_longest_pause(console: Console, netns_lab: La
 def test_gentle_says_why_it_can_not_converge_and_leaves_the_guest_alone(
     console: Console, netns_lab: Lab, busy: GuestSpec
 ) -> None:
+    for host in ("kvm-1", "kvm-2"):
+        netns_lab.host(host).shape(TOO_SLOW_MBIT_S)
     before = netns_lab.guests.wait_for_beats(busy.name)
     failed = console.reaches(start(console, busy, policy="gentle"), "failed", timeout_s=150)
     print(failed["error"], failed["total_ms"], failed["ping"]["longest_gap_ms"], failed["timeline"])

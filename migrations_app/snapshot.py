@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from hosts import access
-from migrations_app.models import Migration, Origin
-from migrations_app.states import LABELS, STEPS, State
+from migrations_app.models import Kind, Migration, Origin
+from migrations_app.states import LABELS, MEANINGS_OFF, STEPS, State
 from migrations_app.verdict import CHOICES
 
 EXTERNAL_MEANINGS = {
@@ -22,6 +22,8 @@ CANCELLABLE = frozenset({State.QUEUED, State.CHECKING, State.COPYING})
 def snapshot(migration: Migration) -> dict[str, Any]:
     """What there is to say of `migration`, in JSON's own types: it also travels through the channel layer."""
     label, meaning = LABELS[State(migration.state)]
+    if migration.kind == Kind.OFFLINE:
+        meaning = MEANINGS_OFF.get(State(migration.state), meaning)
     if migration.origin == Origin.EXTERNAL:
         meaning = EXTERNAL_MEANINGS.get(State(migration.state), meaning)
     return {

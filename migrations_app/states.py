@@ -61,6 +61,17 @@ LABELS: dict[State, tuple[str, str]] = {
 }
 """Each state's name in words, and what it means for the admin."""
 
+MEANINGS_OFF: dict[State, str] = {
+    S.COPYING: "Its definition is handed over; the guest stays off.",
+    S.VERIFYING: "Both hosts are asked: off at the source, defined at the destination.",
+    S.DEFINING: "The destination's definition becomes the good one, the source's goes.",
+    S.COMPLETED: "The guest is defined at the destination, still off.",
+    S.CANCELLED: "The guest is still defined at the source.",
+    S.FAILED: "The guest is still defined at the source; read the error and try again.",
+    S.NEEDS_ATTENTION: "It goes on as soon as both hosts answer; read what they said.",
+}
+"""What a state means where the guest is off and only its definition moves, as far as that differs."""
+
 STEPS: dict[str, str] = {
     "check": "Check",
     "copy": "Copy",

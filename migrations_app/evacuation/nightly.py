@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.cache import cache
 from django.db import connections
@@ -75,7 +76,7 @@ def look(host: Host) -> Evacuability:
     """Make the plan that would empty `host`, every preflight included, keep only what it says, and forget old rows."""
     plan = Evacuation(purpose=Evacuation.Purpose.EVACUATE, host=host, host_name=host.name)
     plan.username = audit.SYSTEM.username
-    moves = [_move(plan, vm) for vm in host.vms.select_related("host")]
+    moves = [move_of(plan, vm) for vm in host.vms.select_related("host")]
     with ThreadPoolExecutor(max_workers=checking.AT_ONCE) as pool:
         found = list(pool.map(_ask, moves))
     for move, unfit in zip(moves, found, strict=True):
@@ -87,7 +88,8 @@ def look(host: Host) -> Evacuability:
     return row
 
 
-def _move(plan: Evacuation, vm: VirtualMachine) -> Move:
+def move_of(plan: Evacuation, vm: VirtualMachine) -> Move:
+    """The move of `vm` in a plan that is never stored."""
     return Move(
         evacuation=plan,
         vm=vm,
@@ -108,7 +110,7 @@ def _ask(move: Move) -> dict[str, str]:
         connections.close_all()
 
 
-def verdict(plan: Evacuation, moves: Sequence[Move]) -> dict[str, object]:
+def verdict(plan: Evacuation, moves: Sequence[Move]) -> dict[str, Any]:
     """The fields of the row: how many could move, how many are stuck, and why."""
     names = {str(move.vm_uuid): move.vm_name for move in moves}
     now = situation(plan, moves)

@@ -20,7 +20,7 @@ from migrations_app.lease import Lease, new_owner
 from migrations_app.models import Kind, Migration, Origin
 from migrations_app.plan import Options
 from migrations_app.sampler import EVERY_S, Sampler, Stalled
-from migrations_app.states import State, StepState
+from migrations_app.states import LABELS, State, StepState
 from migrations_app.verdict import Finding
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def drive(pk: int) -> None:
         return
     with Lease(pk, migration.owner) as lease, ExitStack() as stack:
         try:
+            _tell_of_takeover(migration)
             if migration.kind == Kind.OFFLINE:
                 offline.OfflineMove(migration).run()
             else:
@@ -67,6 +68,13 @@ def drive(pk: int) -> None:
             _note_crash(migration, error)
         finally:
             record.release(migration)
+
+
+def _tell_of_takeover(migration: Migration) -> None:
+    if migration.attempt > 1:
+        label, _ = LABELS[State(migration.state)]
+        why = "Whoever drove it before gave it back, ended, or fell silent."
+        record.tell(migration, f"Taken up again: {label}", reason=why)
 
 
 def _note_crash(migration: Migration, error: Exception) -> None:

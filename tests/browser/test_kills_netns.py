@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.pages import Troubles
-from tests.console import Console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import GuestSpec
 from tests.lab.lab import Lab
@@ -23,9 +23,9 @@ from tests.scaled import ScaledConsole, services
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 KILLS = 20
-MBIT_S = 250
-"""A migration takes about four seconds, of which memory is copied for three."""
-FIRST_S, NEXT_S, MORE = 4.0, 3.0, 0.7
+MBIT_S = 120
+"""A migration takes about nine seconds, of which memory is copied for seven."""
+FIRST_S, NEXT_S, MORE = 6.0, 3.0, 0.7
 """The first kill comes within FIRST_S of the request; with the chance MORE another, within NEXT_S of the recovery."""
 PROVOKED = ["WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError), "]
 SignIn = Callable[[Console], Page]
@@ -70,6 +70,11 @@ class Killing:
         return host
 
     def migrate_and_kill(self, to: str, chance: random.Random) -> None:
+        eventually(
+            lambda: self.console.vm(self.spec.name)["host"] not in (to, None),
+            timeout_s=60,
+            what=f"the inventory to have {self.spec.name} where it came to",
+        )
         number = self.console.migrate(self.spec.name, to, address=self.spec.address, unsafe=True)
         began = time.monotonic()
         self.page.goto(f"{self.console.url}/migrations/{number}/")
@@ -87,7 +92,9 @@ class Killing:
         expect(self.page.locator(".moving-state .badge-state")).to_have_text("completed", timeout=90_000)
         expect(self.page.locator("body[data-live=open]")).to_have_count(1)
         assert self.page.evaluate("window.loaded"), "the page was loaded anew"
-        assert [step["state"] for step in self.console.migration(number)["steps"]][1:] == ["done"] * 5
+        # The guest may take long to answer ping on a machine that starts a console meanwhile: Verify then warns.
+        steps = self.console.migration(number)["steps"]
+        assert all(step["state"] in ("done", "warning") for step in steps), steps
 
 
 def assert_whole(console: Console, killing: Killing) -> None:
@@ -108,7 +115,8 @@ def assert_whole(console: Console, killing: Killing) -> None:
         times, sent = [at for at, _ in row["samples"]], [bytes_ for _, bytes_ in row["samples"]]
         assert times == sorted(times) and sent == sorted(sent), row
     assert any(row["samples"] for row in rows)
-    assert any("another worker" in line or "again" in line for row in rows for line in row["timeline"])
+    again = [line for row in rows for line in row["timeline"] if line.startswith("Taken up again")]
+    assert 0 < len(again) <= sum(row["attempt"] - 1 for row in rows), again
 
 
 @pytest.fixture
@@ -134,6 +142,7 @@ def test_the_whole_console_is_killed_at_random_moments(
     killing = Killing(fresh_console, signed_in(fresh_console), guest, kill_and_restart)
     end = killing.run()
     assert_whole(fresh_console, killing)
+    fresh_console.kill()  # it would take the next test's migrations in
     assert_guest(netns_lab, guest.name, runs_on=end, not_on="kvm-1" if end == "kvm-2" else "kvm-2", before=before)
 
 

@@ -61,8 +61,10 @@ class Wishes:
 
     def carry_out(self, *, begun: bool, reason: str) -> None:
         """Do what is new. `begun`: memory is being copied. `reason`: libvirt's, why the guest is in its state."""
-        if self.cancelling and time.monotonic() >= self.cancel_after:
-            self.cancel_after = float("inf") if self.abort() else time.monotonic() + CANCEL_AGAIN_S
+        if self.cancelling:
+            if time.monotonic() >= self.cancel_after:
+                self.cancel_after = float("inf") if self.abort() else time.monotonic() + CANCEL_AGAIN_S
+            return
         if reason == "post-copy":
             self.applied["postcopy"] = 1  # also by another worker
         acts: dict[str, Callable[[int], None]] = {
@@ -89,7 +91,8 @@ class Wishes:
         if name == "paused":
             gone["paused_at_ms"] = None
         record.steer(self.migration, refused=refused, **gone)
-        self.applied.pop(name, None) if name in ONCE else None
+        if name in ONCE:
+            del self.applied[name]
 
     def _try(self, what: str, act: Callable[[], None]) -> bool:
         """A wish that libvirt refuses does not end the migration; the timeline says what came of it."""

@@ -6,7 +6,7 @@ found again behind another port of the switch.
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -35,12 +35,13 @@ ANSWER_WITHIN_S = 5.0
 """How long the guest may take to answer at the destination before the step warns."""
 STRIP = 240
 BEFORE = (State.QUEUED, State.CHECKING, State.COPYING)
+AFTER = (State.VERIFYING, State.DEFINING, State.COMPLETED)
 
 PYTHON = """
 for python in python3 /usr/libexec/platform-python; do
   command -v "$python" >/dev/null && exec "$python" -c "$0" "$@"
 done
-echo "it has no python3 to ask by ARP with"
+echo "it has no python3"
 """
 
 
@@ -70,7 +71,8 @@ class Continuity:
     def __enter__(self) -> "Continuity":
         address = self.m.ping_address
         if address:
-            self.ping = self._stack.enter_context(Pinger(address, interval_s=PING_EVERY_S))
+            with suppress(HostError):  # a console without ping migrates all the same
+                self.ping = self._stack.enter_context(Pinger(address, interval_s=PING_EVERY_S))
             if self.m.probe_port:
                 argv = [sys.executable, "-I", str(TCP), address, str(self.m.probe_port), f"{OTHERS_EVERY_S:g}"]
                 tcp = Prober(argv, interval_s=OTHERS_EVERY_S)
@@ -123,7 +125,7 @@ class Continuity:
         """Put what was seen so far onto the row."""
         if self.m.state in BEFORE:
             self._before = timezone.now()
-        elif self._after is None and self.m.state not in (State.SWITCHING, State.CANCELLED, State.FAILED):
+        elif self._after is None and self.m.state in AFTER:
             self._after = timezone.now()
         values: dict[str, Any] = {"continuity": self.figures()} if self.probes or self.wire else {}
         if self.ping:
@@ -140,6 +142,7 @@ class Continuity:
             "probes": [self._of(probe) for probe in self.probes],
             "announced": self._announced(),
             "streams": self._streams(),
+            "wire_error": self._wire_error(),
         }
 
     def _of(self, probe: Probe) -> dict[str, Any]:
@@ -170,6 +173,12 @@ class Continuity:
         seen = self.wire.prober.streams if self.wire and self.wire.prober else []
         rows = [{"port": one.port, "what": one.what, "encrypted": one.is_encrypted} for one in dict.fromkeys(seen)]
         return rows or list(self.m.continuity.get("streams", []))
+
+    def _wire_error(self) -> str:
+        """Why nobody looked at the wire; "" where somebody does."""
+        if self.wire is None:
+            return ""
+        return self.wire.problem or (self.wire.prober.error if self.wire.prober else "")
 
     def _announced(self) -> dict[str, str] | None:
         """The first time after the switch-over began that the guest's place was announced, as the second host heard it."""

@@ -114,6 +114,15 @@ def estimate(known: Known, means: Means) -> Estimate:
     return found
 
 
+def with_disks(found: Estimate, copied_bytes: int) -> Estimate:
+    """`found` with the time of disks that are copied before the memory, at the rate of the memory."""
+    if not copied_bytes or found.total_s is None or not found.rate_bytes_per_s:
+        return found
+    seconds = copied_bytes / found.rate_bytes_per_s
+    told = f"{found.because} The disks, {_mib(copied_bytes)} MiB, are copied before: about {seconds:.0f} s."
+    return replace(found, total_s=round(found.total_s + seconds, 1), because=told)
+
+
 def _judge(known: Known, means: Means, rate: int, dirty: int) -> Estimate:
     figures = f"it writes {_mib(dirty)} MiB/s, {_mib(rate)} MiB/s are copied"
     natural = copy(known, rate=rate, dirty=dirty, downtime_ms=means.max_downtime_ms)

@@ -135,6 +135,7 @@ def _rate(migrations: list[Migration]) -> int | None:
 def _sent_share(vm: VirtualMachine) -> float:
     """How much of the memory that this guest used was sent the last times: QEMU's own and empty pages are not."""
     rows = Migration.objects.filter(vm_uuid=vm.uuid, state=states.State.COMPLETED, transferred_bytes__gt=0)
+    rows = rows.filter(disks=[])  # what was sent with disks says nothing of the memory
     last = [(m.transferred_bytes or 0, m.estimate.get("memory_used_bytes")) for m in rows.only(*_SENT)[:LAST]]
     shares = [sent / used for sent, used in last if used]
     return round(min(1.0, median(shares)), 3) if shares else 1.0

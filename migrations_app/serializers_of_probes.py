@@ -66,6 +66,7 @@ class ContinuitySerializer(serializers.Serializer[Any]):
     announced = AnnouncedSerializer(required=False, allow_null=True)
     switch_ports = SwitchPortSerializer(many=True, required=False)
     streams = StreamSerializer(many=True, required=False)
+    wire_error = F.CharField(required=False, help_text="Why nobody looked how memory and disks left the source.")
 
 
 class CopiedDiskSerializer(serializers.Serializer[Any]):

@@ -7,7 +7,7 @@ from typing import Any
 from hosts.errors import Refused
 from hosts.models import Host, VirtualMachine
 from migrations_app import measuring, plan
-from migrations_app.estimate import MIB, THROTTLE_FIRST, THROTTLE_STEP, Estimate, Means, estimate
+from migrations_app.estimate import MIB, THROTTLE_FIRST, THROTTLE_STEP, Estimate, Means, estimate, with_disks
 from migrations_app.measuring import Measurement
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
@@ -144,6 +144,7 @@ def _report(ask: _Ask, destination: Host, facts: Facts, held: list[Check]) -> Re
     expected = forecast(ask.vm, destination, ask.options, memory_used_mib=facts.memory_used_mib)
     copied = () if off else copies(facts, ask.options)
     disks = [copy.target for copy in copied]
+    expected = with_disks(expected, sum(copy.data_bytes for copy in copied))
     return Report(
         destination=destination,
         checks=[*held, *findings(facts, ask.options, off=off)],

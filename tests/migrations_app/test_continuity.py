@@ -117,3 +117,19 @@ def test_a_port_is_probed_only_with_an_address(admin_client: Any) -> None:
     body |= {"ping_address": "198.51.100.9"}
     answer = admin_client.post("/api/v1/migrations", body, content_type="application/json")
     assert answer.status_code == 201 and Migration.objects.get().probe_port == 22
+
+
+def test_why_nobody_looked_at_the_wire_is_said() -> None:
+    migration = build.migration(continuity={"wire_error": "its login is not root, so it can't look at the wire"})
+    html = get_template("migrations_app/_ping.html").render({"m": snapshot(migration)})
+    assert "was not seen on the wire: its login is not root" in html
+
+
+def test_a_migration_that_stops_for_a_person_has_no_switch_over_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrations_app.observers.observer_of", lambda _migration: None)
+    migration = build.migration(ping_address="127.0.0.1", state=State.COPYING)
+    with Continuity(migration) as continuity:
+        continuity.wait_for_answers()
+        migration.state = State.NEEDS_ATTENTION
+        continuity.note()
+    assert migration.ping["switch_over"] is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrations_app.estimate import Known, Means, copy, error_percent, estimate
+from migrations_app.estimate import Known, Means, copy, error_percent, estimate, with_disks
 
 MIB = 1024 * 1024
 
@@ -83,3 +83,11 @@ def test_what_does_not_fit_into_the_time_allowed_will_not() -> None:
     found = estimate(known(), Means(finish_within_s=2))
     assert found.verdict == "will_not" and "longer than the 2 s allowed" in found.because
     assert estimate(known(), Means(finish_within_s=5)).verdict == "converges"
+
+
+def test_disks_that_are_copied_add_their_time() -> None:
+    alone = estimate(known(rate=50), Means())
+    both = with_disks(alone, 1000 * MIB)
+    assert alone.total_s and both.total_s == pytest.approx(alone.total_s + 20, abs=0.2)
+    assert "1000 MiB" in both.because and both.verdict == alone.verdict
+    assert with_disks(alone, 0) == alone

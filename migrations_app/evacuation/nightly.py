@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from hosts import audit, jobs, live
 from hosts.errors import Refused
-from hosts.models import Host, HostState, VirtualMachine
+from hosts.models import Host, HostState
 from migrations_app import placement
 from migrations_app.evacuation import checking
-from migrations_app.evacuation.situation import kind_of, situation
+from migrations_app.evacuation.planning import move_of
+from migrations_app.evacuation.situation import situation
 from migrations_app.models import Evacuability, Evacuation, Move
 
 log = logging.getLogger(__name__)
@@ -86,21 +87,6 @@ def look(host: Host) -> Evacuability:
     live.publish(f"host.{host.pk}", hosts=[host.pk])
     live.publish("hosts", hosts=[host.pk])
     return row
-
-
-def move_of(plan: Evacuation, vm: VirtualMachine) -> Move:
-    """The move of `vm` in a plan that is never stored."""
-    return Move(
-        evacuation=plan,
-        vm=vm,
-        vm_uuid=vm.uuid,
-        vm_name=vm.name,
-        kind=kind_of(vm),
-        memory_mib=vm.memory_mib,
-        vcpus=vm.vcpus,
-        source=vm.host,
-        source_name=plan.host_name,
-    )
 
 
 def _ask(move: Move) -> dict[str, str]:

@@ -85,7 +85,7 @@ def _make(
     plan.user, plan.username = actor.user, actor.username
     with transaction.atomic():
         plan.save()
-        moves = [_move(plan, vm, (homes or {}).get(vm.pk)) for vm in chosen]
+        moves = [move_of(plan, vm, (homes or {}).get(vm.pk)) for vm in chosen]
         Move.objects.bulk_create(moves)
         place(plan)
         reporting.publish(plan)
@@ -112,7 +112,8 @@ def require_hosts(plan: Evacuation, actor: audit.Actor) -> None:
             raise InvalidInput(f"{name} is to be emptied, so it can't be a destination.", field="destinations")
 
 
-def _move(plan: Evacuation, vm: VirtualMachine, home: Host | None) -> Move:
+def move_of(plan: Evacuation, vm: VirtualMachine, home: Host | None = None) -> Move:
+    """The move of `vm` in `plan`, unsaved; to its `home` where it has one, else yet to be placed."""
     return Move(
         evacuation=plan,
         position=0,

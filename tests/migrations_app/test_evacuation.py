@@ -10,7 +10,7 @@ from hosts import audit
 from hosts.errors import InvalidInput, Refused
 from hosts.models import AuditEvent, Host, RoleBinding, VirtualMachine, VmState
 from migrations_app import evacuation
-from migrations_app.evacuation import How, nightly, running, situation
+from migrations_app.evacuation import How, nightly, planning, running, situation
 from migrations_app.models import Evacuation, Kind, Migration, Move, PlacementRule
 from migrations_app.states import State
 from tests import build
@@ -295,7 +295,7 @@ def test_whether_a_host_could_be_emptied_names_who_would_stay(hosts: list[Host])
     vms = guests(hosts[0], 2)
     build.vm("paused", on=hosts[0], state=VmState.PAUSED)
     plan = Evacuation(purpose=Evacuation.Purpose.EVACUATE, host=hosts[0], host_name="h1", username="kvmconsole")
-    moves = [nightly.move_of(plan, vm) for vm in hosts[0].vms.all()]
+    moves = [planning.move_of(plan, vm) for vm in hosts[0].vms.all()]
     found = nightly.verdict(plan, moves)
     assert (found["possible"], found["movable"], found["stuck"]) == (False, 2, 1)
     assert [reason["vm"] for reason in found["reasons"]] == ["paused"]

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from hosts import access, reach
 from hosts.domain_xml import Domain
 from hosts.errors import HostError
-from hosts.models import Host, HostState
+from hosts.models import Host, HostGroup, HostState
 from migrations_app.models import Migration
 
 log = logging.getLogger(__name__)
@@ -49,18 +49,21 @@ def give_session_back(host: Host) -> None:
 
 
 def observer_of(migration: Migration) -> Observer | None:
-    """A host that takes no part and that who asked for the migration may operate, the source's own site first; else the source.
+    """A host that takes no part and that who asked for the migration may operate; where there is none, the source.
 
-    The source sees the guest over the network once that has moved; the destination would see it on its own bridge.
+    It is in all groups of both hosts, so that its name is no news to anybody who may see the migration. The source sees the
+    guest over the network once that has moved; the destination would see it on its own bridge.
     """
     if migration.source is None:
         return None
-    user = migration.user
+    user, taking_part = migration.user, [host.pk for host in (migration.source, migration.destination) if host]
     hosts = access.hosts_for(user, access.OPERATE) if isinstance(user, User) else Host.objects.all()
-    others = hosts.filter(state=HostState.ONLINE).exclude(pk__in=[migration.source_id, migration.destination_id])
-    near = others.filter(groups__in=migration.source.groups.all()).order_by("name").first()
-    third = near or others.order_by("name").first()
-    return Observer(third, "third") if third else Observer(migration.source, "source")
+    groups = set(HostGroup.objects.filter(hosts__in=taking_part).values_list("pk", flat=True))
+    others = hosts.filter(state=HostState.ONLINE).exclude(pk__in=taking_part).order_by("name")
+    for host in others.prefetch_related("groups"):
+        if groups <= {group.pk for group in host.groups.all()}:
+            return Observer(host, "third")
+    return Observer(migration.source, "source")
 
 
 def switch_ports(migration: Migration) -> list[dict[str, str]]:

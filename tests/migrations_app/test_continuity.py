@@ -49,14 +49,17 @@ def test_a_third_host_is_taken_that_who_asked_may_operate() -> None:
     assert found and (found.host.name, found.role) == ("third", "third")
 
 
-def test_a_host_of_the_sources_own_site_comes_first() -> None:
+def test_its_name_is_no_news_to_who_may_see_both_hosts() -> None:
     migration = build.migration(by=build.user("anna", role="admin"))
-    build.host("a-far")
-    near = build.host("near", groups=(build.group("site-a"),))
-    assert migration.source
+    assert migration.source and migration.destination
     migration.source.groups.add(build.group("site-a"))
+    migration.destination.groups.add(build.group("site-b"))
+    build.host("a-hidden", groups=(build.group("site-a"),))
     found = observer_of(migration)
-    assert found and found.host == near
+    assert found and found.role == "source"
+    both = build.host("both", groups=(build.group("site-a"), build.group("site-b")))
+    found = observer_of(migration)
+    assert found and found.host == both
 
 
 def test_without_an_address_nothing_is_probed() -> None:

@@ -1,4 +1,4 @@
-"""From the rows to what placement.py decides by, and its decision back into the rows."""
+"""From the rows to what placement decides by, and its decision back into the rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -82,7 +82,7 @@ def why_stuck(vm: VirtualMachine | None, source: Host | None) -> str:
 
 
 def guest_of(move: Move, why_not: str = "") -> Guest:
-    """A move as placement.py sees it; `why_not` says why it can go nowhere."""
+    """A move as placement sees it; `why_not` says why it can go nowhere."""
     off = move.kind == Kind.OFFLINE
     return Guest(
         key=str(move.vm_uuid),

@@ -1,6 +1,5 @@
 """Plans on rows alone: how they are made, run, stopped, resumed and mended. The migrations end as the test says."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from hosts import audit
 from hosts.errors import InvalidInput, Refused
 from hosts.models import AuditEvent, Host, RoleBinding, VirtualMachine, VmState
 from migrations_app import evacuation
-from migrations_app.evacuation import How, nightly, planning, running, situation
+from migrations_app.evacuation import How, running, situation
 from migrations_app.models import Evacuation, Kind, Migration, Move, PlacementRule
 from migrations_app.states import State
 from tests import build
@@ -289,28 +288,6 @@ def test_a_chosen_host_that_is_known_to_be_unfit_is_refused(hosts: list[Host], o
     evacuation.choose(move=move, destination=hosts[2], actor=otto)
     move.refresh_from_db()
     assert move.chosen and move.destination == hosts[2]
-
-
-def test_whether_a_host_could_be_emptied_names_who_would_stay(hosts: list[Host]) -> None:
-    vms = guests(hosts[0], 2)
-    build.vm("paused", on=hosts[0], state=VmState.PAUSED)
-    plan = Evacuation(purpose=Evacuation.Purpose.EVACUATE, host=hosts[0], host_name="h1", username="kvmconsole")
-    moves = [planning.move_of(plan, vm) for vm in hosts[0].vms.all()]
-    found = nightly.verdict(plan, moves)
-    assert (found["possible"], found["movable"], found["stuck"]) == (False, 2, 1)
-    assert [reason["vm"] for reason in found["reasons"]] == ["paused"]
-    fit = [move for move in moves if move.vm in vms]
-    assert nightly.verdict(plan, fit)["possible"] is True
-
-
-def test_each_host_is_due_once_a_night_from_its_second_day_on(hosts: list[Host]) -> None:
-    guests(hosts[0], 1)
-    since = timezone.now()
-    assert nightly.due(since) is None
-    Host.objects.update(created=since - timedelta(days=2))
-    assert nightly.due(since) == hosts[0]
-    hosts[0].evacuability.create(possible=True)
-    assert nightly.due(since) is None
 
 
 def test_memory_that_comes_counts_until_the_host_was_read_again(hosts: list[Host]) -> None:

@@ -1,121 +1,12 @@
-"""Which VM goes where, and in which order. Pure.
+"""Where each guest goes, one after the other. Pure."""
 
-Placed in order, each VM finds the room that those before it have left: what goes to a host is taken from its free memory,
-what leaves one is given back. `schedule` then cuts the same order into steps, in which a source keeps its memory until the
-step is over; so no host ever holds more than it has.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+
+from migrations_app.placement.cluster import Guest, Ledger, Other, Placed, Room, Situation, in_words
 
 VCPUS_PER_CPU = 4
 """So many vCPUs on one CPU count as full load: what is usual for guests that mostly wait. Only a measure to compare by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A host as a plan sees it. `free_mib` is what guests can still get, `vcpus` those of the guests that run there."""
-
-    name: str
-    memory_mib: int
-    free_mib: int
-    cpus: int = 0
-    vcpus: int = 0
-    why_not: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A VM to place. `memory_mib` and `vcpus` are 0 for one that is off. `wanted`: the only destination, chosen by a person.
-
-    `why_not` says why it can go nowhere, `unfit` why not to single hosts.
-    """
-
-    key: str
-    name: str
-    source: str
-    memory_mib: int
-    vcpus: int = 0
-    wanted: str = ""
-    why_not: str = ""
-    unfit: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """VMs (by key) never two on one host (`apart`), or always on one."""
-
-    name: str
-    apart: bool
-    members: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A VM that a rule names and that is not to be moved."""
-
-    name: str
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that decides. `others`: by key, the VMs of the rules that are not among the guests."""
-
-    rooms: tuple[Room, ...]
-    guests: tuple[Guest, ...]
-    rules: tuple[Rule, ...] = ()
-    others: Mapping[str, Other] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a guest goes, and why there; no destination: why it can't move."""
-
-    key: str
-    destination: str
-    why: str
-
-
-class Ledger:
-    """Who is where and what is free, as guests go one after the other."""
-
-    def __init__(self, situation: Situation) -> None:
-        self.free = {room.name: room.free_mib for room in situation.rooms}
-        self.vcpus = {room.name: room.vcpus for room in situation.rooms}
-        self.at = {guest.key: guest.source for guest in situation.guests}
-        self.at |= {key: other.host for key, other in situation.others.items()}
-        self._names = {guest.key: guest.name for guest in situation.guests}
-        self._names |= {key: other.name for key, other in situation.others.items()}
-        self._apart = [rule for rule in situation.rules if rule.apart]
-
-    def take(self, guest: Guest, destination: str) -> None:
-        """Reserve what `guest` needs at its destination; its source keeps it."""
-        self.free[destination] -= guest.memory_mib
-        self.vcpus[destination] += guest.vcpus
-
-    def leave(self, guest: Guest, destination: str) -> None:
-        """The move is over: the source has its memory back."""
-        if guest.source in self.free:
-            self.free[guest.source] += guest.memory_mib
-            self.vcpus[guest.source] -= guest.vcpus
-        self.at[guest.key] = destination
-
-    def why_full(self, guests: Sequence[Guest], host: str) -> str:
-        """Why `guests` have no room on `host` now, or ""."""
-        needed = sum(guest.memory_mib for guest in guests)
-        if needed > self.free[host]:
-            return f"needs {in_words(needed)}, {in_words(max(0, self.free[host]))} are free"
-        return ""
-
-    def why_apart(self, guest: Guest, host: str, company: Iterable[str] = ()) -> str:
-        """Which rule keeps `guest` away from `host`, where it would meet a VM that is there or comes along; or ""."""
-        there = {key for key, at in self.at.items() if at == host} | set(company)
-        for rule in self._apart:
-            if guest.key in rule.members and (met := sorted((rule.members & there) - {guest.key})):
-                return f"rule “{rule.name}” keeps it apart from {self._names.get(met[0], met[0])}"
-        return ""
 
 
 def place(situation: Situation) -> list[Placed]:
@@ -240,11 +131,6 @@ class _Placing:
         return f"{picked}: then {free} free, {vcpus} vCPUs on {room.cpus} CPUs."
 
 
-def in_words(mib: int) -> str:
-    """An amount of memory as an admin would say it."""
-    return f"{mib / 1024:.0f} GiB" if mib >= 10 * 1024 else f"{mib} MiB"
-
-
 def _nowhere(refused: Mapping[str, str]) -> str:
     if not refused:
         return "There is no other host."
@@ -258,68 +144,3 @@ def _nowhere(refused: Mapping[str, str]) -> str:
 def _sorted(guests: Iterable[Guest]) -> list[Guest]:
     """The largest first, so that the long ones run beside the short; those that are off last."""
     return sorted(guests, key=lambda guest: (-guest.memory_mib, guest.name, guest.key))
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Moves that run at once. `reserved_mib`, by host: what comes; `free_mib`: what is left of each host meanwhile."""
-
-    keys: tuple[str, ...]
-    reserved_mib: Mapping[str, int]
-    free_mib: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """The steps, and by key why a move can't be part of any."""
-
-    steps: tuple[Step, ...]
-    stuck: Mapping[str, str]
-
-
-def schedule(situation: Situation, destinations: Mapping[str, str], *, parallel: int, canary: bool = False) -> Schedule:
-    """Cut the moves (guests of `situation` in their order, with `destinations` by key) into steps of at most `parallel`.
-
-    The first step is one move alone with `canary`. A move is overtaken only where it would hold up everything.
-    """
-    ledger = Ledger(situation)
-    waiting = [guest for guest in situation.guests if destinations.get(guest.key)]
-    steps: list[Step] = []
-    while waiting:
-        most = 1 if canary and not steps else max(1, parallel)
-        now = list(_fitting(ledger, waiting, destinations, most))
-        if not now:
-            return Schedule(tuple(steps), {g.key: _why_waits(ledger, g, destinations[g.key]) for g in waiting})
-        reserved: dict[str, int] = {}
-        for guest in now:
-            where = destinations[guest.key]
-            reserved[where] = reserved.get(where, 0) + guest.memory_mib
-        steps.append(Step(tuple(guest.key for guest in now), reserved, dict(ledger.free)))
-        for guest in now:
-            ledger.leave(guest, destinations[guest.key])
-        waiting = [guest for guest in waiting if guest not in now]
-    return Schedule(tuple(steps), {})
-
-
-def _fitting(ledger: Ledger, waiting: Sequence[Guest], destinations: Mapping[str, str], most: int) -> Iterator[Guest]:
-    """Take the next moves of a step out of `ledger`, in their order, until one does not fit."""
-    coming: dict[str, list[str]] = {}
-    taken = 0
-    for guest in waiting:
-        where = destinations[guest.key]
-        if where in ledger.free and not (_why_waits(ledger, guest, where, coming.get(where, ()))):
-            ledger.take(guest, where)
-            coming.setdefault(where, []).append(guest.key)
-            taken += 1
-            yield guest
-            if taken == most:
-                return
-        elif taken:
-            return
-
-
-def _why_waits(ledger: Ledger, guest: Guest, host: str, company: Iterable[str] = ()) -> str:
-    if host not in ledger.free:
-        return f"{host} is not known any more."
-    why = ledger.why_full([guest], host) or ledger.why_apart(guest, host, company)
-    return f"{host}: {why}." if why else ""

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 from django.db import connections
+from django.db.models import Q
 
 from hosts import reach
 from hosts.errors import CommandFailed, HostError
@@ -115,7 +116,8 @@ def settle(migration: Migration) -> None:
     Removes nothing unless the source is proven to run the guest and the destination not to have it active. What can't be
     done now is tried again by the sweep.
     """
-    if migration.disks_settled or migration.state not in states.TERMINAL:
+    moved_after_all = migration.state == State.COMPLETED and any(disk["state"] == "left" for disk in migration.disks)
+    if migration.state not in states.TERMINAL or (migration.disks_settled and not moved_after_all):
         return
     try:
         if migration.state == State.COMPLETED:
@@ -152,8 +154,8 @@ def _on_destination(migration: Migration, script: str) -> None:
 def _close(migration: Migration, state: str) -> bool:
     """Write down what became of them; False where somebody else has done so."""
     disks = [{**disk, "state": state if disk["state"] != "planned" else "planned"} for disk in migration.disks]
-    unsettled = Migration.objects.filter(pk=migration.pk, disks_settled=False)
-    mine = unsettled.update(disks=disks, disks_settled=True) == 1
+    undone = Q(disks_settled=False) | ~Q(disks=disks)
+    mine = Migration.objects.filter(undone, pk=migration.pk).update(disks=disks, disks_settled=True) == 1
     migration.disks, migration.disks_settled = disks, True
     return mine
 

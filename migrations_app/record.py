@@ -142,7 +142,28 @@ def fail(migration: Migration, error: HostError, to: State = State.FAILED) -> No
 def needs_attention(migration: Migration, *, error: str, evidence: dict[str, Any]) -> None:
     """Stop: a person must look. Gives the lease back but keeps holding the VM."""
     hint = "Read what both hosts say and choose. Nothing is started, resumed or destroyed before that."
-    advance(migration, State.NEEDS_ATTENTION, error=error, hint=hint, evidence=evidence, owner="")
+    advance(
+        migration,
+        State.NEEDS_ATTENTION,
+        error=error,
+        hint=hint,
+        evidence=evidence,
+        owner="",
+        **_doubted_disks(migration),
+    )
+
+
+def _doubted_disks(migration: Migration) -> dict[str, Any]:
+    """Copied disks of a migration whose outcome is not known: the guest's last writes may be in them, so they stay.
+
+    Later, a guest that runs at the source is no proof: it may have been started there again, from the older disk.
+    """
+    if not migration.disks:
+        return {}
+    found = [
+        {**disk, "state": "left"} if disk["state"] in ("creating", "created") else disk for disk in migration.disks
+    ]
+    return {"disks": found, "disks_settled": True}
 
 
 def steer(migration: Migration, **wishes: Any) -> None:

@@ -140,6 +140,33 @@ def test_where_nobody_can_know_all_is_left(planned: Migration, views: Any) -> No
     assert len(made(planned)) == 2 and planned.disks[0]["state"] == "left"
 
 
+def test_what_ever_was_in_doubt_is_left_even_where_the_source_runs_again(planned: Migration, views: Any) -> None:
+    disks.create(planned)
+    record.advance(planned, State.COPYING)
+    record.needs_attention(planned, error="Neither host runs it.", evidence={})
+    end(planned, State.FAILED)
+    views(RUNS, ABSENT)
+    disks.settle(planned)
+    assert len(made(planned)) == 2 and planned.disks[0]["state"] == "left" and planned.disks_settled
+
+
+def test_a_doubt_that_ends_at_the_destination_is_settled_as_moved(planned: Migration) -> None:
+    disks.create(planned)
+    record.advance(planned, State.COPYING)
+    record.needs_attention(planned, error="No answer.", evidence={})
+    end(planned, State.COMPLETED)
+    disks.settle(planned)
+    assert len(made(planned)) == 1 and planned.disks[0]["state"] == "copied"
+
+
+def test_what_was_never_created_is_settled_without_asking_anybody(planned: Migration, views: Any) -> None:
+    end(planned, State.CANCELLED)
+    views(SILENT, SILENT)
+    disks.settle(planned)
+    row = Migration.objects.get(pk=planned.pk)
+    assert row.disks_settled and row.disks[0]["state"] == "planned" and not row.timeline.exists()
+
+
 def test_a_migration_under_way_is_not_settled(planned: Migration, views: Any) -> None:
     disks.create(planned)
     views(RUNS, ABSENT)

@@ -10,7 +10,7 @@ from hosts import access, live
 from hosts.models import Host
 from migrations_app.evacuation.situation import UNDECIDED, UNDER_WAY, guest_of, rules_for
 from migrations_app.models import Evacuation, Kind, Move
-from migrations_app.placement import Ledger, Room, Schedule, Situation, schedule
+from migrations_app.placement import Ledger, Other, Room, Schedule, Situation, schedule
 from migrations_app.states import State
 
 PROGRESS = ["migrations_app/_plan_progress.html"]
@@ -75,6 +75,10 @@ def steps_of(plan: Evacuation, moves: Sequence[Move]) -> Schedule:
     """The steps in which the moves go that are not over, as far as can be told beforehand."""
     ahead = [move for move in moves if move.state in (Move.State.PLANNED, Move.State.RUNNING) and move.destination_name]
     rules, others = rules_for(moves)
+    for move in moves:
+        if move not in ahead:
+            at = move.destination_name if move.state == Move.State.DONE else move.source_name
+            others[str(move.vm_uuid)] = Other(move.vm_name, at)
     rooms = tuple(Room(**room) for room in plan.rooms)
     now = Situation(rooms, tuple(guest_of(move) for move in ahead), rules, others)
     goals = {str(move.vm_uuid): move.destination_name for move in ahead}
@@ -88,6 +92,7 @@ def _after(now: Situation, moves: Sequence[Move]) -> Situation:
     for move in moves:
         if move.state == Move.State.DONE and move.destination_name in ledger.free:
             ledger.take(guest_of(move), move.destination_name)
+            ledger.leave(guest_of(move), move.destination_name)
     rooms = tuple(
         Room(room.name, room.memory_mib, ledger.free[room.name], room.cpus, room.vcpus, room.why_not)
         for room in now.rooms

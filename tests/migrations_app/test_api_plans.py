@@ -53,6 +53,13 @@ def test_a_host_is_evacuated_by_one_call(api: Api, vms: list[VirtualMachine]) ->
     api("POST", "hosts/h1/evacuate", expect=409)
 
 
+def test_the_steps_ahead_count_what_has_moved_already(api: Api, vms: list[VirtualMachine]) -> None:
+    number = api("POST", "hosts/h1/evacuate", expect=201)["id"]
+    Move.objects.filter(vm_name="web").update(state=Move.State.DONE)
+    [step] = api("GET", f"evacuations/{number}")["steps"]
+    assert step["names"] == ["db"] and step["free_mib"] == {"h1": 4608, "h2": 3072}
+
+
 def test_a_plan_is_made_changed_and_discarded(api: Api, vms: list[VirtualMachine]) -> None:
     body = {"vms": [str(vm.uuid) for vm in vms], "canary": True, "reason": "load"}
     plan = api("POST", "evacuations", body, expect=201)

@@ -44,17 +44,13 @@ def unowned() -> Q:
 def claim(pk: int, *, owner: str) -> Migration | None:
     """Take up migration `pk` as `owner`; None where it is over, waits for a person, or somebody else drives it."""
     driven = Migration.objects.filter(unowned(), pk=pk, state__in=states.DRIVEN)
-    known = Migration.objects.filter(pk=pk).values("attempt", "owner", "launched").first()
-    if known is None:
+    attempt = Migration.objects.filter(pk=pk).values_list("attempt", flat=True).first()
+    if attempt is None:
         return None
-    taken = {"owner": owner, "heartbeat": timezone.now(), "attempt": known["attempt"] + 1}
-    if driven.filter(attempt=known["attempt"]).update(**taken) != 1:
+    taken = {"owner": owner, "heartbeat": timezone.now(), "attempt": attempt + 1}
+    if driven.filter(attempt=attempt).update(**taken) != 1:
         return None
-    migration = Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
-    if known["owner"] and known["launched"]:
-        reason = f"{known['owner'].rsplit(':', 1)[0]} fell silent; libvirt's job went on without it."
-        tell(migration, "Resumed by another worker after the console ended", reason=reason)
-    return migration
+    return Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=pk)
 
 
 def beat(pk: int, *, owner: str) -> bool:

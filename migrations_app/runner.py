@@ -73,7 +73,7 @@ def drive(pk: int) -> None:
 def _tell_of_takeover(migration: Migration) -> None:
     if migration.attempt > 1:
         label, _ = LABELS[State(migration.state)]
-        why = "Whoever drove it before gave it back, ended, or fell silent."
+        why = "Resumed by another worker: whoever drove it before gave it back, ended, or fell silent."
         record.tell(migration, f"Taken up again: {label}", reason=why)
 
 

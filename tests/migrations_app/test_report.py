@@ -91,7 +91,7 @@ def test_the_page_shows_cause_evidence_and_fix_as_text(failed: Migration) -> Non
     client.force_login(build.user("vera", role="viewer"))
     page = client.get(failed.get_absolute_url()).content.decode()
     assert "Why it failed" in page and "Its logs could not be read" in page and "<b>What to do:</b> Choose" in page
-    assert "<script>x" not in page
+    assert "<script>x" not in page and "error : &lt;script&gt;x" in page
 
 
 def test_an_external_one_is_told_as_such_on_page_and_list(failed: Migration) -> None:

@@ -14,7 +14,7 @@ SWEEPS: list[Callable[[], None]] = []
 
 
 def task(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function as the task `name`, such as "migrations_app.drive"."""
+    """Register a function as the task `name`, such as "migrations_app.admit"."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         TASKS[name] = db_task(name=name)(function)

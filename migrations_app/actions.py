@@ -1,5 +1,6 @@
 """What people ask of migrations; used by page and API alike. Each act has its audit row before it starts."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -83,7 +84,7 @@ def _queue(
             if address and address != vm.address:
                 VirtualMachine.objects.filter(pk=vm.pk).update(address=address)
             record.publish(migration)
-            jobs.nudge("migrations_app.drive", migration.pk)
+            jobs.nudge("migrations_app.admit")
     except IntegrityError:
         other = Migration.objects.filter(vm_uuid=vm.uuid, state__in=states.ACTIVE).first()
         number = f", see #{other.pk}" if other else ""
@@ -101,7 +102,7 @@ def _ping_address(vm: VirtualMachine, given: str | None) -> str | None:
 
 
 def cancel(*, migration: Migration, actor: audit.Actor) -> None:
-    """Ask for the end of a migration: at once while it is queued, else the worker aborts libvirt's job.
+    """Ask for the end of a migration: at once while it waits in the queue, else the worker aborts libvirt's job.
 
     Raises Refused once the guest has switched over.
     """
@@ -110,19 +111,18 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
     ):
         now = timezone.now()
         rows = Migration.objects.filter(pk=migration.pk)
-        if rows.filter(record.unowned(), state=State.QUEUED, attempt=0).update(
-            cancel_requested=now, attempt=1, owner="cancel"
-        ):
-            migration.refresh_from_db()
-            record.advance(migration, State.CANCELLED)
-            return
+        migration.refresh_from_db()
+        if migration.state == State.QUEUED:
+            with suppress(record.Overtaken):  # it has just been admitted
+                record.advance(migration, State.CANCELLED, cancel_requested=now, waits_for="")
+                return
         if migration.tuning.get("postcopy"):
             raise Refused(
                 f"{migration.vm_name} can't be held back any more: in post-copy each host has a part of its memory.",
                 vm=migration.vm_name,
                 hint="Wait until the rest has followed.",
             )
-        early = [State.QUEUED, State.CHECKING, State.COPYING]
+        early = [State.CHECKING, State.COPYING]
         if not rows.filter(state__in=early, cancel_requested=None).update(cancel_requested=now):
             migration.refresh_from_db()
             if migration.cancel_requested:

@@ -38,7 +38,7 @@ class OfflineMove:
 
     def run(self) -> None:
         """Go on from the state that the row has."""
-        if self.m.state in (State.QUEUED, State.CHECKING) and not self.check():
+        if self.m.state == State.CHECKING and not self.check():
             return
         if self.m.state == State.COPYING and not self.hand_over():
             return
@@ -66,8 +66,6 @@ class OfflineMove:
 
     def check(self) -> bool:
         """Preflight, and no other host may run it; True where it may go on."""
-        if self.m.state == State.QUEUED:
-            record.advance(self.m, State.CHECKING, started=timezone.now())
         record.begin_step(self.m, "check")
         try:
             blocker, warnings = self._findings()

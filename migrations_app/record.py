@@ -1,6 +1,7 @@
 """The only writer of a migration's state. Each change is a row first, then an event to the pages."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,7 +43,7 @@ def unowned() -> Q:
 
 
 def claim(pk: int, *, owner: str) -> Migration | None:
-    """Take up migration `pk` as `owner`; None where it is over, waits for a person, or somebody else drives it."""
+    """Take up migration `pk` as `owner`; None where it is over, waits for its turn or a person, or another drives it."""
     driven = Migration.objects.filter(unowned(), pk=pk, state__in=states.DRIVEN)
     attempt = Migration.objects.filter(pk=pk).values_list("attempt", flat=True).first()
     if attempt is None:
@@ -86,6 +87,8 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
             _close_steps(migration, to)
             if migration.audit:
                 audit.close(migration.audit, OUTCOMES[to], migration.error)
+        if to not in states.HOLDS_PLACE:
+            jobs.nudge("migrations_app.admit")  # its place, and in the end its memory, is free for the next
         publish(migration)
         if to in (State.FAILED, State.NEEDS_ATTENTION):
             jobs.nudge("migrations_app.diagnose", migration.pk)
@@ -224,6 +227,19 @@ def publish(migration: Migration) -> None:
     for listed in ("migrations", f"vm.{migration.vm_uuid}"):
         live.publish(listed, hosts=about)
     _show_in_plan(migration)
+
+
+def publish_all(pks: Iterable[int]) -> None:
+    """The same for many that wait in the queue: the lists are told once."""
+    rows = Migration.objects.filter(pk__in=pks).defer("live_xml", "source_xml").prefetch_related("steps", "timeline")
+    about: set[int | None] = set()
+    for row in rows:
+        ends = [row.source_id, row.destination_id]
+        about.update(ends)
+        live.publish(f"migration.{row.pk}", fragments=FRAGMENTS, data={"m": snapshot(row)}, hosts=ends)
+        live.publish(f"migration.{row.pk}", hosts=ends)
+    if about:
+        live.publish("migrations", hosts=list(about))
 
 
 def show_figures(migration: Migration) -> None:

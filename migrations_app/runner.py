@@ -105,7 +105,7 @@ class Drive:
 
     def run(self) -> None:
         """Go on from the state that the row has."""
-        if self.m.state in (State.QUEUED, State.CHECKING) and not self.check():
+        if self.m.state == State.CHECKING and not self.check():
             return
         if self.m.state in (State.COPYING, State.SWITCHING):
             self.copy()
@@ -129,8 +129,6 @@ class Drive:
 
     def check(self) -> bool:
         """Preflight; True where it may go on."""
-        if self.m.state == State.QUEUED:
-            record.advance(self.m, State.CHECKING, started=timezone.now())
         record.begin_step(self.m, "check")
         if self._cancelled():
             return False

@@ -59,6 +59,7 @@ def snapshot(migration: Migration) -> dict[str, Any]:
         "progress": {"percent": 0, **migration.progress},
         "downtime_ms": migration.downtime_ms,
         "total_ms": migration.total_ms,
+        "waited_ms": migration.waited_ms,
         "transferred_bytes": migration.transferred_bytes,
         "memory_total_bytes": migration.memory_total_bytes,
         "ping": {

@@ -31,8 +31,12 @@ S = State
 TERMINAL = frozenset({S.COMPLETED, S.CANCELLED, S.FAILED})
 ACTIVE = frozenset(State) - TERMINAL
 """Holds the VM: no other migration of it may start. `needs_attention` does, since a person must settle it first."""
-DRIVEN = ACTIVE - {S.NEEDS_ATTENTION}
+DRIVEN = ACTIVE - {S.QUEUED, S.NEEDS_ATTENTION}
 """Somebody must be working on it; the sweep looks for those that nobody works on."""
+HOLDS_PLACE = frozenset({S.CHECKING, S.COPYING, S.SWITCHING})
+"""Counts against the queue's limits: it uses the link between the hosts, or is about to."""
+ARRIVED = frozenset({S.VERIFYING, S.DEFINING})
+"""The guest is at the destination, whose free memory may have been seen before it came."""
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     S.QUEUED: frozenset({S.CHECKING, S.CANCELLED, S.FAILED}),
@@ -48,7 +52,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 
 LABELS: dict[State, tuple[str, str]] = {
-    S.QUEUED: ("queued", "It starts as soon as a worker is free."),
+    S.QUEUED: ("queued", "It waits for its turn."),
     S.CHECKING: ("checking", "Both hosts are asked whether the guest can move."),
     S.COPYING: ("copying", "The guest runs on at the source while its memory is copied."),
     S.SWITCHING: ("switching over", "The guest stands still for a moment and goes on at the destination."),

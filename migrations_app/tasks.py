@@ -1,18 +1,25 @@
-"""What workers do for migrations: a nudge starts a drive, a sweep picks up what nobody drives."""
+"""What workers do for migrations: nudges admit and drive, sweeps find what no nudge did."""
 
 from datetime import datetime
 
 from hosts import jobs
 from hosts.libvirt_client.events import Event
 from hosts.models import Host
-from migrations_app import adoption, diagnosis, recovery, runner
+from migrations_app import admission, adoption, diagnosis, recovery, runner
 from migrations_app.evacuation import checking, nightly, running
 
 
-@jobs.task("migrations_app.drive")
-def drive(pk: int) -> None:
-    """Start driving migration `pk` in a thread of its own, so that the queue's threads stay free."""
-    runner.launch(pk)
+@jobs.task("migrations_app.admit")
+def admit() -> None:
+    """Let those of the queue begin that may, each in a thread of its own, so that the queue's threads stay free."""
+    let_begin()
+
+
+@jobs.sweep
+def let_begin() -> None:
+    """The safety net of the nudges: give away places that are free."""
+    for pk in admission.fill():
+        runner.launch(pk)
 
 
 @jobs.task("migrations_app.check_plan")

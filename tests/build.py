@@ -103,9 +103,8 @@ def migration(
         destination_name=to.name,
         options=(options or Options()).to_dict(),
         user=by,
-        username=by.username if by else "somebody",
         state=state,
-        **{"command": f"virsh migrate {of.name}", **times, **fields},
+        **{"command": f"virsh migrate {of.name}", "username": by.username if by else "somebody", **times, **fields},
     )
     steps = [MigrationStep(migration=row, position=i, name=name) for i, name in enumerate(STEPS)]
     MigrationStep.objects.bulk_create(steps)

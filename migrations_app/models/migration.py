@@ -111,10 +111,16 @@ class Migration(models.Model):
 
     @property
     def total_ms(self) -> int | None:
-        """Wall time from the request to the end, or to now while it is under way, in milliseconds."""
+        """Wall time from its start to the end, or to now while it is under way, in milliseconds; without the queue."""
         if self.started is None:
             return None
-        return round(((self.finished or timezone.now()) - self.created).total_seconds() * 1000)
+        return round(((self.finished or timezone.now()) - self.started).total_seconds() * 1000)
+
+    @property
+    def waited_ms(self) -> int:
+        """How long it has waited in the queue, in milliseconds; until now while it still does."""
+        until = self.started or self.finished or timezone.now()
+        return round((until - self.created).total_seconds() * 1000)
 
     @property
     def took_ms(self) -> int | None:

@@ -33,6 +33,7 @@ CSV_COLUMNS = (
     "created",
     "started",
     "finished",
+    "waited_ms",
     "total_ms",
     "downtime_ms",
     "transferred_bytes",
@@ -58,11 +59,8 @@ def history(request: HtmxHttpRequest) -> HttpResponse:
     """The history, filtered, sorted and paged by the query string, below what is under way."""
     seen = snapshot.visible(request.user)
     filtered = MigrationFilter(filled(request), queryset=seen.defer(*LARGE))
-    active = (
-        seen.filter(state__in=states.ACTIVE)
-        .defer("live_xml", "source_xml", "before")
-        .prefetch_related("steps", "timeline")
-    )
+    moving = seen.filter(state__in=states.ACTIVE).exclude(state=states.State.QUEUED)
+    active = moving.defer("live_xml", "source_xml", "before").prefetch_related("steps", "timeline")
     count = active.count()
     context = {
         "filter": filtered,

@@ -20,7 +20,7 @@ from hosts import access
 from hosts.api.base import actor_of
 from hosts.errors import InvalidInput
 from hosts.models import Host, VirtualMachine
-from migrations_app import actions, preflight, recovery, report, rights, snapshot
+from migrations_app import actions, admission, preflight, recovery, report, rights, snapshot
 from migrations_app.filters import MigrationFilter
 from migrations_app.fixes import FIXES, Case
 from migrations_app.models import Migration
@@ -116,9 +116,11 @@ class MigrationDetail(APIView):
 
     @extend_schema(request=TuneInput, responses=MigrationSerializer)
     def patch(self, request: Request, pk: int) -> Response:
-        """Change bandwidth or maximum downtime while it copies."""
+        """Change bandwidth or maximum downtime while it copies, or the priority while it is queued."""
         migration = rights.migration_for(request.user, pk, operate=True)
-        actions.tune(migration=migration, actor=actor_of(request), **read(TuneInput, request))
+        given = read(TuneInput, request)
+        act = admission.prioritise if "priority" in given else actions.tune
+        act(migration=migration, actor=actor_of(request), **given)
         return Response(MigrationSerializer(rights.migration_for(request.user, pk)).data)
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from migrations_app import api, api_plans
+from migrations_app import api, api_plans, queue_api
 
 app_name = "migrations-api"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("migrations/fix", api.MigrationFix.as_view(), name="fix"),
     path("migrations/<int:pk>", api.MigrationDetail.as_view(), name="migration"),
     path("migrations/<int:pk>/report", api.MigrationReport.as_view(), name="migration-report"),
+    path("migrations/<int:pk>/move", queue_api.MigrationMove.as_view(), name="migration-move"),
+    path("queue", queue_api.Queue.as_view(), name="queue"),
     path("migrations/<int:pk>/resolve", api.MigrationResolve.as_view(), name="migration-resolve"),
     *[
         path(f"migrations/<int:pk>/{act}", api.MigrationAct.as_view(act=act), name=f"migration-{act}")

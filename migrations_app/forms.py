@@ -7,6 +7,7 @@ from django import forms
 
 from hosts.errors import InvalidInput
 from hosts.models import Host
+from migrations_app.admission import BOUNDS
 from migrations_app.plan import LIMITS, Options
 
 ON_TIMEOUT_CHOICES = [
@@ -201,6 +202,20 @@ class TuneForm(forms.Form):
 
     def given(self) -> dict[str, int]:
         return {name: value for name, value in self.cleaned_data.items() if value is not None}
+
+
+def limit(name: str, label: str, help_text: str) -> forms.IntegerField:
+    low, high = BOUNDS[name]
+    return forms.IntegerField(label=label, help_text=help_text, min_value=low, max_value=high)
+
+
+class QueueLimitsForm(forms.Form):
+    """How many migrations may run at once."""
+
+    per_source = limit("per_source", "From one host", "So many may leave a host at once.")
+    per_destination = limit("per_destination", "To one host", "So many may go to a host at once.")
+    per_link = limit("per_link", "Between two hosts", "So many may go from one host to the same other one at once.")
+    overall = limit("overall", "In all", "0 holds the queue: what runs ends, nothing starts.")
 
 
 def option_rows(options: dict[str, Any]) -> list[tuple[str, str]]:

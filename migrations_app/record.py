@@ -231,7 +231,11 @@ def publish(migration: Migration) -> None:
 
 def publish_all(pks: Iterable[int]) -> None:
     """The same for many that wait in the queue: the lists are told once."""
-    rows = Migration.objects.filter(pk__in=pks).defer("live_xml", "source_xml").prefetch_related("steps", "timeline")
+    rows = (
+        Migration.objects.filter(pk__in=pks)
+        .defer("live_xml", "source_xml", "before")
+        .prefetch_related("steps", "timeline")
+    )
     about: set[int | None] = set()
     for row in rows:
         ends = [row.source_id, row.destination_id]

@@ -36,10 +36,10 @@ def require_operate(user: access.AnyUser, host: Host | None) -> None:
         raise PermissionDenied(f"Your roles don't let you operate {host.name if host else 'all hosts'}.")
 
 
-def require(user: access.AnyUser, permission: str, host: Host) -> None:
-    """Raises PermissionDenied unless `user` holds `permission` on `host`."""
+def require(user: access.AnyUser, permission: str, host: Host | None = None) -> None:
+    """Raises PermissionDenied unless `user` holds `permission` on `host`, or, without one, on all hosts."""
     if not access.may(user, permission, host):
-        raise PermissionDenied(f"Your roles don't let you do that on {host.name}.")
+        raise PermissionDenied(f"Your roles don't let you do that on {host.name if host else 'all hosts'}.")
 
 
 def destinations_for(user: access.AnyUser, vm: VirtualMachine) -> list[Host]:

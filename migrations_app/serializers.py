@@ -9,6 +9,7 @@ from rest_framework import serializers
 from migrations_app import plan, states
 from migrations_app.fixes import FIXES
 from migrations_app.models import STATE_CHOICES, Kind, Migration, Origin, TimelineEntry
+from migrations_app.queueing import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from migrations_app.serializers_of_probes import ContinuitySerializer, CopiedDiskSerializer, PingSerializer
 from migrations_app.snapshot import snapshot
 
@@ -62,7 +63,9 @@ class FixInput(PreflightInput):
 
 
 class TuneInput(serializers.Serializer[Any]):
-    """At least one of them."""
+    """At least one of them: `priority` while it is queued, the others while it copies."""
+
+    priority = F.IntegerField(required=False, min_value=LOWEST_PRIORITY, max_value=HIGHEST_PRIORITY)
 
     bandwidth_mib = F.IntegerField(required=False, min_value=1, help_text="MiB/s")
     max_downtime_ms = F.IntegerField(required=False, min_value=1)
@@ -70,7 +73,9 @@ class TuneInput(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
-            raise serializers.ValidationError("Give bandwidth_mib, max_downtime_ms or max_pause_ms.")
+            raise serializers.ValidationError("Give bandwidth_mib, max_downtime_ms, max_pause_ms or priority.")
+        if "priority" in attrs and len(attrs) > 1:
+            raise serializers.ValidationError("Give priority alone: it counts only while the migration is queued.")
         return attrs
 
 

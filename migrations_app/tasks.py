@@ -9,6 +9,12 @@ from migrations_app import admission, adoption, diagnosis, recovery, runner
 from migrations_app.evacuation import checking, nightly, running
 
 
+@jobs.task("migrations_app.drive")
+def drive(pk: int) -> None:
+    """Start driving migration `pk`, which needs no place in the queue, in a thread of its own."""
+    runner.launch(pk)
+
+
 @jobs.task("migrations_app.admit")
 def admit() -> None:
     """Let those of the queue begin that may, each in a thread of its own, so that the queue's threads stay free."""

@@ -9,6 +9,7 @@ from migrations_app.views.history import export, history, running
 from migrations_app.views.new import check, create, destinations, new
 from migrations_app.views.plan_acts import move_act, move_destination, plan_act
 from migrations_app.views.plans import change_plan, new_plan, plan, plans
+from migrations_app.views.queue import queue, queue_limits, requeue
 from migrations_app.views.rules import remove_rule, rule, rule_list
 
 __all__ = [
@@ -33,7 +34,10 @@ __all__ = [
     "plan",
     "plan_act",
     "plans",
+    "queue",
+    "queue_limits",
     "remove_rule",
+    "requeue",
     "resolve",
     "rule",
     "rule_list",

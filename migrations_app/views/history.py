@@ -8,6 +8,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from hosts import access
@@ -61,8 +62,11 @@ def history(request: HtmxHttpRequest) -> HttpResponse:
     filtered = MigrationFilter(filled(request), queryset=seen.defer(*LARGE))
     moving = seen.filter(state__in=states.ACTIVE).exclude(state=states.State.QUEUED)
     active = moving.defer("live_xml", "source_xml", "before").prefetch_related("steps", "timeline")
-    count = active.count()
+    count, waiting = active.count(), seen.filter(state=states.State.QUEUED).count()
     context = {
+        "waiting": waiting,
+        "waiting_title": f"{waiting} migration{'s wait' if waiting > 1 else ' waits'} in the queue",
+        "queue_url": reverse("migrations:queue"),
         "filter": filtered,
         "is_filtered": any(value for key, value in request.GET.items() if key not in ("sort", "page")),
         "page": Paginator(filtered.qs, PER_PAGE).get_page(request.GET.get("page")),

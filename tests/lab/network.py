@@ -1,7 +1,8 @@
 """The lab's network on this machine: addresses, names, the bridge, and cuts between its ports.
 
-Instance i of engine netns has the /27 number 2i of 198.51.100.0/24 and, from instance 4 on, of 203.0.113.0/24 (TEST-NET-2
-and -3, RFC 5737, so nobody's LAN), of engine uml number 2i+1. In each: .1 this machine (the bridge), .2 nfs, .3 kvm-1, .4 kvm-2, .10 to .30 the guests.
+Instance i of engine netns has the /27 number 2i of 198.51.100.0/24 (TEST-NET-2, RFC 5737) and, from instance 4 on, of 198.18.0.0/24
+(the network of benchmarks, RFC 2544), of engine uml number 2i+1: nobody's LAN. The other two TEST-NETs are not free everywhere:
+build machines give their package proxies such addresses. In each: .1 this machine (the bridge), .2 nfs, .3 kvm-1, .4 kvm-2, .10 to .30 the guests.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from .process import LabError, run
 HOSTS = {"nfs": 2, "kvm-1": 3, "kvm-2": 4}
 KVM_HOSTS = ("kvm-1", "kvm-2")
 NFS_HOST = "nfs"
-BLOCKS = ("198.51.100.0/24", "203.0.113.0/24")
+BLOCKS = ("198.51.100.0/24", "198.18.0.0/24")
 FIRST_GUEST, LAST_GUEST = 10, 30
 INSTANCES = range(8)
 _TIMEOUT_S = 10

@@ -204,8 +204,15 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Inventory, NFS mounts and live migration of KVM guests. Send `Authorization: Bearer TOKEN`.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    # VMs and placements share these states; without a name the document would call them by a hash.
-    "ENUM_NAME_OVERRIDES": {"VmState": "hosts.models.VmState"},
+    # Where several fields share a name but not their values, the document would call these by a hash.
+    "ENUM_NAME_OVERRIDES": {
+        "VmState": "hosts.models.VmState",
+        "MigrationKind": "migrations_app.models.Kind",
+        "RuleKind": "migrations_app.models.PlacementRule.Kind",
+        "MoveState": "migrations_app.models.Move.State",
+        "PlanState": "migrations_app.models.Evacuation.State",
+        "ImageState": "migrations_app.serializers_of_probes.IMAGE_STATES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

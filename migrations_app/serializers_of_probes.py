@@ -5,6 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 F = serializers
+IMAGE_STATES = ["planned", "creating", "created", "copied", "removed", "left"]
+"""How far an image at the destination is; disks.py."""
 
 
 class AnswersSerializer(serializers.Serializer[Any]):
@@ -81,4 +83,4 @@ class CopiedDiskSerializer(serializers.Serializer[Any]):
     backing_format = F.CharField()
     owner = F.CharField(help_text="Whom it was given to; empty where libvirt sees to that.")
     mark = F.CharField(help_text="A second name of the image, by which the console knows it for its own.")
-    state = F.ChoiceField(choices=["planned", "creating", "created", "copied", "removed", "left"])
+    state = F.ChoiceField(choices=IMAGE_STATES)

@@ -19,8 +19,7 @@ def play(fault: Fault, scene: Scene, *, before: Heartbeat, timeout_s: float = 15
     fault.moment(scene)
     fault.during(scene)
     if fault.asks:
-        asking = scene.console.reaches(scene.number, "needs_attention", timeout_s=120)
-        assert_a_person_can_decide(asking, fault)
+        assert_a_person_can_decide(asks_for_a_person(scene, fault.asks))
     fault.then(scene)
     ended = comes_to(scene, fault.state, timeout_s=timeout_s)
     eventually(
@@ -36,9 +35,20 @@ def play(fault: Fault, scene: Scene, *, before: Heartbeat, timeout_s: float = 15
         assert_guest(scene.lab, scene.spec.name, runs_on=fault.guest_runs_on, not_on=other, before=before)
 
 
-def assert_a_person_can_decide(asking: dict[str, Any], fault: Fault) -> None:
-    """It says why, what both hosts say and show, and what can be chosen."""
-    assert re.search(fault.asks, asking["error"]), asking["error"]
+def asks_for_a_person(scene: Scene, why: str) -> dict[str, Any]:
+    """Wait until it calls for a person with these words: it may call before both hosts have noticed all."""
+    scene.console.reaches(scene.number, "needs_attention", timeout_s=120)
+
+    def ask() -> Any:
+        now = scene.console.reaches(scene.number, "needs_attention")
+        return now if re.search(why, now["error"]) else None
+
+    asking: dict[str, Any] = eventually(ask, timeout_s=60, what=f"migration {scene.number} to say {why!r}")
+    return asking
+
+
+def assert_a_person_can_decide(asking: dict[str, Any]) -> None:
+    """It says what both hosts say and show, and what can be chosen."""
     evidence = asking["evidence"]
     for role in ("source", "destination"):
         assert evidence[role] and evidence["hosts"][role]["words"] == evidence[role]

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lxml import etree
-from lxml.builder import E
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.pages import Troubles, add_host, assert_sound, clicks, vm_row
@@ -16,7 +14,7 @@ from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import GuestSpec
 from tests.lab.lab import Lab
-from tests.real.guests import assert_guest
+from tests.real.guests import assert_guest, define_diskless, remove_diskless
 
 pytestmark = pytest.mark.browser
 SLOW_MBIT_S = 80
@@ -52,19 +50,16 @@ def two_hosts(console: Console, netns_lab: Lab) -> Console:
 
 @pytest.fixture
 def diskless(netns_lab: Lab) -> Iterator[Callable[[str], None]]:
-    """Define an empty machine without a disk on kvm-1: it starts at once, and has nothing to lose."""
+    """Define an empty machine without a disk on kvm-1."""
     host, made = netns_lab.host("kvm-1"), []
 
     def define(name: str) -> None:
         made.append(name)
-        system = E.os(E.type("hvm", arch="x86_64", machine="pc"))
-        domain = E.domain(E.name(name), E.memory("32", unit="MiB"), E.vcpu("1"), system, type="qemu")
-        host.run(["virsh", "define", "/dev/stdin"], input_text=etree.tostring(domain, encoding="unicode"))
+        define_diskless(host, name)
 
     yield define
     for name in made:
-        host.run(["virsh", "destroy", name], check=False)
-        host.run(["virsh", "undefine", name], check=False)
+        remove_diskless(host, name)
 
 
 def slow(lab: Lab, *, mbit_s: int = SLOW_MBIT_S) -> None:

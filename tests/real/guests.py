@@ -2,8 +2,12 @@
 
 import time
 
+from lxml import etree
+from lxml.builder import E
+
 from tests.console import eventually
 from tests.lab.heartbeat import Heartbeat
+from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
 
@@ -57,3 +61,15 @@ def assert_started_anew(lab: Lab, name: str, *, runs_on: str, not_on: str, befor
         every_s=0.5,
     )
     assert heart.conflict is None and not heart.missing
+
+
+def define_diskless(host: LabHost, name: str) -> None:
+    """Define an empty machine of 32 MiB without a disk there: it starts at once, and has nothing to lose."""
+    system = E.os(E.type("hvm", arch="x86_64", machine="pc"))
+    domain = E.domain(E.name(name), E.memory("32", unit="MiB"), E.vcpu("1"), system, type="qemu")
+    host.run(["virsh", "define", "/dev/stdin"], input_text=etree.tostring(domain, encoding="unicode"))
+
+
+def remove_diskless(host: LabHost, name: str) -> None:
+    host.run(["virsh", "destroy", name], check=False)
+    host.run(["virsh", "undefine", name], check=False)

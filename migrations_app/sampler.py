@@ -94,8 +94,9 @@ class Sampler:
         self.progress = advance(self.progress, stats, limit_ms=limit_ms)
         self.continuity.note()
         record.sample(self.migration, self.progress, at_ms=self.at_ms)
-        # "user": it was paused on purpose, and its memory is still copied
-        if state == "paused" and reason != "user" and self.migration.state == State.COPYING:
+        # Paused on purpose, its memory is still copied. libvirt's reason is "user" then, but for a moment "migration".
+        on_purpose = reason == "user" or self.migration.tuning.get("paused")
+        if state == "paused" and not on_purpose and self.migration.state == State.COPYING:
             record.end_step(self.migration, "copy")
             record.begin_step(self.migration, "switch_over")
             record.advance(self.migration, State.SWITCHING)

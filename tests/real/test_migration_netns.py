@@ -151,7 +151,7 @@ def test_a_console_killed_in_mid_copy_finds_finishes_and_records_the_migration(
     console.kill()
     console.start()
     done = console.reaches(number, "completed", timeout_s=90)
-    assert [step["state"] for step in done["steps"][1:]] == ["done"] * 5
+    assert [step["state"] for step in done["steps"][1:]] == ["done"] * 5, done["steps"]
     assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
 
 

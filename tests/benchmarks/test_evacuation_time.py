@@ -63,6 +63,7 @@ def by_console(console: Console, host: str) -> dict[str, Any]:
     """Seconds from the request to the end of the plan, and when each of its migrations began and ended."""
     assert console.process
     used, started = cpu_s(console.process.pid), time.perf_counter()
+    console.api("PATCH", "queue", dict.fromkeys(("per_source", "per_destination", "per_link"), PARALLEL))
     body = {"options": {"unsafe": True}, "parallel": PARALLEL}
     number = console.api("POST", f"hosts/{host}/evacuate", body)["id"]
 

@@ -45,8 +45,14 @@ def test_ten_migrations_by_the_console_and_ten_by_virsh(
 
 
 def settle(console: Console, name: str, host: str) -> None:
-    """Wait until the inventory has the guest on `host`: virsh's moves reach it by events."""
+    """Wait until the inventory has the guest on `host`, and what virsh moved stands in the history as over."""
     eventually(lambda: console.vm(name)["host"] == host, timeout_s=30, what=f"the inventory to have {name} on {host}")
+    query = f"migrations?vm={console.vm(name)['uuid']}&page_size=100"
+    eventually(
+        lambda: not any(one["is_active"] for one in console.api("GET", query)["items"]),
+        timeout_s=60,
+        what=f"every migration of {name} to be over",
+    )
 
 
 def by_console(console: Console, name: str, destination: str, *, address: str) -> dict[str, Any]:

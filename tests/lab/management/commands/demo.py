@@ -1,5 +1,6 @@
 """`manage.py demo`: put a lab's hosts, its guests' addresses and a login into the console's database."""
 
+import os
 import secrets
 from typing import Any
 
@@ -18,7 +19,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--engine", choices=sorted(ENGINES), default="netns")
-        parser.add_argument("--instance", type=int, default=0)
+        instance = int(os.environ.get("KVMCONSOLE_LAB_INSTANCE", "0"))
+        parser.add_argument("--instance", type=int, default=instance)
 
     def handle(self, *args: Any, engine: str, instance: int, **options: Any) -> None:
         lab = Lab(engine=engine, instance=instance)

@@ -1,25 +1,13 @@
 """After a real migration: compared with before, one definition, and it is the guest's own, whatever lay there before."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from hosts.domain_digest import definition_digest
-from tests.console import Console, new_console
+from tests.console import Console
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 @pytest.mark.parametrize("persistent", [True, False])

@@ -1,27 +1,16 @@
 """What is seen of a guest while it moves: from the console, from another host, and of a service in it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab import identity
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 from tests.real.guests import assert_guest
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def start(console: Console, name: str, destination: str, **more: Any) -> int:

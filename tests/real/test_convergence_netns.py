@@ -3,13 +3,11 @@
 Plain `virsh migrate --live` does not finish with this guest on this link; tests/benchmarks sets both side by side.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import GuestSpec
 from tests.lab.lab import Lab
@@ -21,15 +19,6 @@ LINK_MBIT_S = 160
 TOO_SLOW_MBIT_S = 110
 """Slower than it writes, so that no luck lets a plain migration end."""
 CEILING_MS = 2000
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 @pytest.fixture

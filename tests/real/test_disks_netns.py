@@ -1,12 +1,10 @@
 """Guests whose disks lie on one host alone: copied along, counted, and nothing left or lost where that ends early."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import LOCAL_FOLDER, GuestSpec
 from tests.lab.lab import Lab
@@ -15,15 +13,6 @@ from tests.real.guests import assert_guest
 pytestmark = pytest.mark.real
 SLOW_MBIT_S = 160
 """Slow enough to act while disks are copied: 64 MiB take about four seconds."""
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def files_on(lab: Lab, host: str, spec: GuestSpec) -> list[str]:

@@ -1,12 +1,10 @@
 """Draining a real host: guests of every kind, stop and resume, a console killed in the middle, and the way home."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import LOCAL_FOLDER, GuestSpec
 from tests.lab.lab import Lab
@@ -16,15 +14,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 SLOW_MBIT_S = 160
 """Slow enough that a console can be killed while guests are on their way."""
 UNSAFE = {"options": {"unsafe": True}}
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def plan_of(console: Console, number: int) -> dict[str, Any]:

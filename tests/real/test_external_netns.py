@@ -1,12 +1,10 @@
 """Migrations that virsh began: found, shown, steered and told like our own, and nothing changed behind the admin's back."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import GuestSpec
 from tests.lab.lab import Lab
@@ -15,15 +13,6 @@ from tests.real.guests import assert_guest, state_on
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 SLOW_MBIT_S = 80
 """The guest's 90 MB then take about ten seconds."""
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def virsh_migrate(lab: Lab, spec: GuestSpec, *options: str) -> None:

@@ -1,26 +1,14 @@
 """What may break while a guest moves, really broken: no guest is lost, none runs twice, no migration runs for ever."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.console import Console, new_console
+from tests.console import Console
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 from tests.real.fault_run import play
 from tests.real.faults import FAULTS, Fault, Scene
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

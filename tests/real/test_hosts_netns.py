@@ -1,7 +1,6 @@
 """Hosts on the lab: each way a connection fails in the admin's words, and an inventory that follows virsh at once."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from hosts.errors import (
     Refused,
 )
 from hosts.models import Host, HostState, VirtualMachine
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 from tests.real.keys import ACTOR, authorise, trust
@@ -156,15 +155,6 @@ def test_a_guest_of_both_hosts_starts_on_one_only(
     assert [nic["mac"] for nic in facts["interfaces"]] == [spec.mac]
     actions.undefine_stale(vm=vm, host=hosts["kvm-2"], actor=ACTOR)
     assert spec.name not in netns_lab.host("kvm-2").virsh("list", "--all", "--name")
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-4000:])
 
 
 def test_what_virsh_does_is_in_the_inventory_within_a_second(

@@ -1,11 +1,8 @@
 """The main job on real hosts: libvirtd, QEMU and a console, all for real; each case asks both hosts how it ended."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import GuestSpec
 from tests.lab.lab import Lab
@@ -14,15 +11,6 @@ from tests.real.guests import assert_guest, state_on
 pytestmark = pytest.mark.real
 SLOW_MBIT_S = 80
 """Slow enough that a test can act in mid-copy: the guest's 90 MB take about ten seconds."""
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def in_mid_copy(console: Console, lab: Lab, spec: GuestSpec) -> int:

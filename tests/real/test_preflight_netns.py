@@ -1,26 +1,15 @@
 """Preflight and estimates on real hosts: what is wrong there is found from there, and nothing is left behind."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def preflight(console: Console, name: str, destination: str | None = "kvm-2", **options: Any) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab.lab import Lab
 from tests.real.guests import define_diskless, remove_diskless, state_on
 
@@ -18,15 +17,6 @@ CANCELLED, OFF, FIRST = NAMES[10:13], NAMES[13], NAMES[-1]
 """Cancelled while they wait; off when its turn comes; moved to the front."""
 PLACES = 3
 ENDS = ("completed", "failed", "cancelled", "needs_attention")
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 @pytest.fixture

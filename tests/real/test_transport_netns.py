@@ -1,12 +1,10 @@
 """Ways of the guest's memory other than the usual one, on real hosts."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.console import Console, eventually, new_console
+from tests.console import Console, eventually
 from tests.lab import certificates
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import LOCAL_FOLDER
@@ -14,15 +12,6 @@ from tests.lab.lab import Lab
 from tests.real.guests import assert_guest, state_on
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module")
-def console(netns_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    console = new_console(Path(tmp_path_factory.mktemp("console")))
-    console.add_lab(netns_lab)
-    yield console
-    console.kill()
-    print(console.log.read_text()[-6000:])
 
 
 def test_the_console_drives_a_migration_by_itself(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:

@@ -89,9 +89,13 @@ def settled_in_postcopy(scene: Scene) -> None:
     """The same, and wait until it has done its work there for a moment: QEMU then has the memory that it needs itself.
 
     Without that QEMU's main thread waits for a page of a queue of virtio, and libvirt can't ask it to resume (seen with 7.2).
+    Meanwhile only the pages that the guest asks for come at full speed, else all could be over on a loaded machine.
     """
     in_postcopy(scene)
+    limit = ["virsh", "migrate-setspeed", "--postcopy", scene.spec.name]
+    scene.source.run([*limit, "1"])
     scene.lab.guests.wait_for_beats(scene.spec.name, count=2)
+    scene.source.run([*limit, "0"])
 
 
 def until_dropped(scene: Scene) -> None:

@@ -115,6 +115,13 @@ class Refused(HostError):
     hint = "Put right what the message names, then try again."
 
 
+class WouldHide(Refused):
+    """A mount would hide files: the wizard can move them onto the share first."""
+
+    title = "Files would be hidden"
+    slug = "would-hide"
+
+
 class Unsupported(Refused):
     """The host's libvirt or hypervisor can't do this at all."""
 

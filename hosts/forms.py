@@ -6,7 +6,7 @@ from django import forms
 
 from hosts import access
 from hosts.errors import InvalidInput
-from hosts.models import Host, HostGroup
+from hosts.models import Host, HostGroup, ImageMove
 from hosts.mounts import DEFAULT_OPTIONS
 
 
@@ -88,6 +88,41 @@ class MountForm(ServiceForm):
         help_text="Writes the mount to /etc/fstab on the host; a copy of the old file is kept beside it.",
         required=False,
     )
+
+
+class ImageMoveForm(ServiceForm):
+    """How images are moved onto a share: whether VMs may be shut down, and names for what the share has otherwise."""
+
+    shut_down = forms.BooleanField(label="Shut down the VMs that run from these images", required=False)
+    shutdown_limit_s = forms.IntegerField(
+        label="Time limit for a VM to shut down",
+        help_text="Seconds. After that the move stops, before anything was moved.",
+        min_value=10,
+        max_value=3600,
+        initial=180,
+        required=False,
+    )
+
+    def __init__(self, *args: Any, move: ImageMove, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._names = {f"name-{row.position}": row.path for row in move.files.exclude(new_name="")}
+        for row in move.files.exclude(new_name=""):
+            field = text(f"Name of {row.path} on the share", limit=1024)
+            field.initial = row.new_name
+            self.fields[f"name-{row.position}"] = field
+
+    def name_fields(self) -> dict[str, forms.BoundField]:
+        """By the file's path."""
+        return {path: self[name] for name, path in self._names.items()}
+
+    def wishes(self) -> dict[str, Any]:
+        """The arguments of moving_images.start."""
+        names = {path: self.cleaned_data[field] for field, path in self._names.items()}
+        return {
+            "names": names,
+            "shut_down": self.cleaned_data["shut_down"],
+            "shutdown_limit_s": self.cleaned_data["shutdown_limit_s"] or 180,
+        }
 
 
 class UnmountForm(forms.Form):

@@ -1,7 +1,7 @@
 """How to reach a host: its libvirt connection and its shell."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock, Thread
@@ -108,6 +108,15 @@ def run(host: Host, argv: list[str], *, timeout_s: float, check: bool = True, in
     """Run an argument list on `host`. Raises CommandFailed (with `check`), TimedOut, Unreachable and kin."""
     try:
         return ssh.run(shell(host), argv, timeout_s=timeout_s, check=check, input=input)
+    except HostError as error:
+        error.host = error.host or host.name
+        raise
+
+
+def stream(host: Host, argv: list[str], *, silence_s: float, on_line: Callable[[str], None]) -> ssh.Result:
+    """Run on `host` what takes long, line by line; it ends with this process, or when `on_line` raises. See ssh.stream."""
+    try:
+        return ssh.stream(shell(host), argv, silence_s=silence_s, on_line=on_line)
     except HostError as error:
         error.host = error.host or host.name
         raise

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hosts.views import account, audit, connect, hosts, mounts, overview, people, storage, vms
+from hosts.views import account, audit, connect, hosts, image_moves, mounts, overview, people, storage, vms
 
 app_name = "hosts"
 urlpatterns = [
@@ -18,6 +18,13 @@ urlpatterns = [
     path("hosts/<str:name>/mounts/", mounts.of_host, name="mounts"),
     path("hosts/<str:name>/mounts/<int:pk>/unmount/", mounts.unmount, name="unmount"),
     path("hosts/<str:name>/mounts/<int:pk>/forget/", mounts.forget, name="forget-mount"),
+    path("hosts/<str:name>/image-moves/", image_moves.plan, name="plan-image-move"),
+    path("image-moves/", image_moves.listing, name="image-moves"),
+    path("image-moves/<int:pk>/", image_moves.detail, name="image-move"),
+    *[
+        path(f"image-moves/<int:pk>/{act}/", image_moves.act, {"act": act}, name=f"image-move-{act}")
+        for act in image_moves.ACTS
+    ],
     path("exports/", mounts.exports, name="exports"),
     path("vms/", vms.listing, name="vms"),
     path("vms/<uuid:uuid>/", vms.detail, name="vm"),

@@ -7,7 +7,19 @@ from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
 from hosts import access, inventory
-from hosts.models import Host, HostGroup, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
+from hosts.models import (
+    Host,
+    HostGroup,
+    HostState,
+    ImageMove,
+    ImageMoveFile,
+    Mount,
+    MountState,
+    Placement,
+    StoragePool,
+    VirtualMachine,
+    VmState,
+)
 from migrations_app.models import Evacuation, Migration, MigrationStep, Move, PlacementRule
 from migrations_app.plan import Options
 from migrations_app.states import STEPS, State
@@ -66,6 +78,15 @@ def mount(*, on: Host, source: str = "198.51.100.2:/home/image", target: str = "
 
 def pool(name: str = "images", *, on: Host, target: str = "/mnt/kvm") -> StoragePool:
     return StoragePool.objects.create(host=on, name=name, uuid=uuid.uuid4(), kind="dir", active=True, target=target)
+
+
+def image_move(*, on: Host, target: str = "/mnt", state: str = "planned", **fields: Any) -> ImageMove:
+    """A move of one image onto a share, planned unless `state` says otherwise."""
+    fields = {"source": "198.51.100.2:/home/image", "username": "somebody", "token": uuid.uuid4().hex[:8], **fields}
+    row = ImageMove.objects.create(host=on, target=target, state=state, **fields)
+    file = {"path": "web.qcow2", "kind": "file", "size_bytes": 2**30, "allocated_bytes": 2**28, "is_image": True}
+    ImageMoveFile.objects.create(move=row, position=0, **file)
+    return row
 
 
 def user(name: str = "alice", *, role: str | None = None, scope: HostGroup | None = None) -> User:

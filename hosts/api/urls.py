@@ -3,7 +3,7 @@
 from django.urls import path
 
 from hosts import actions
-from hosts.api import audit, hosts, storage, vms
+from hosts.api import audit, hosts, image_moves, storage, vms
 
 app_name = "hosts-api"
 urlpatterns = [
@@ -14,6 +14,13 @@ urlpatterns = [
     path("hosts/<str:name>/pools/<str:pool>/volumes", storage.VolumeList.as_view(), name="volumes"),
     path("hosts/<str:name>/mounts", storage.MountList.as_view(), name="mounts"),
     path("hosts/<str:name>/mounts/<int:pk>", storage.MountDetail.as_view(), name="mount"),
+    path("hosts/<str:name>/image-moves", image_moves.ImageMoveList.as_view(), name="image-moves"),
+    path("image-moves/<int:pk>", image_moves.ImageMoveDetail.as_view(), name="image-move"),
+    path("image-moves/<int:pk>/start", image_moves.ImageMoveStart.as_view(), name="image-move-start"),
+    *[
+        path(f"image-moves/<int:pk>/{act}", image_moves.ImageMoveAct.as_view(act=act), name=f"image-move-{act}")
+        for act in image_moves.ImageMoveAct.acts
+    ],
     path("exports", storage.ExportList.as_view(), name="exports"),
     path("vms", vms.VmList.as_view(), name="vms"),
     path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),

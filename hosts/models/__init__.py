@@ -2,6 +2,7 @@
 
 from hosts.models.access import ApiToken, AuditEvent, RoleBinding
 from hosts.models.inventory import Host, HostGroup, HostState, Placement, VirtualMachine, VmState
+from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.storage import Export, Mount, MountState, StoragePool, Volume
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Host",
     "HostGroup",
     "HostState",
+    "ImageMove",
+    "ImageMoveFile",
     "Mount",
     "MountState",
     "Placement",

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from hosts import audit, holds, live, reach
-from hosts.errors import CommandFailed, HostError, Refused
+from hosts.errors import CommandFailed, HostError, Refused, WouldHide
 from hosts.fstab import Fstab, FstabEntry
 from hosts.models import Host, Mount
 from hosts.mounts import scripts
@@ -142,17 +142,17 @@ def _require_empty(host: Host, target: str) -> None:
         raise _would_hide(host, target, hidden)
 
 
-def _would_hide(host: Host, target: str, hidden: Hidden) -> Refused:
+def _would_hide(host: Host, target: str, hidden: Hidden) -> WouldHide:
     top = [name for name in hidden.entries if "/" not in name]
     names = list(dict.fromkeys([*hidden.disk_images, *top]))
     listed = ", ".join(names[:SHOWN_NAMES]) + (
         f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     )
     images = f", among it {len(hidden.disk_images)} disk image(s)" if hidden.disk_images else ""
-    return Refused(
+    return WouldHide(
         f"{target} on {host.name} is not empty; a mount would hide what is in it{images}: {listed}.",
         host=host.name,
-        hint="Choose an empty folder, or move these files away first.",
+        hint="Choose an empty folder, or move these files onto the share first.",
         raw="\n".join(names),
     )
 

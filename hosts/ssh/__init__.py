@@ -6,5 +6,6 @@
 from hosts.ssh.command import Result, SshTarget, argv_for, run
 from hosts.ssh.host_keys import HostKey, KeyState, scan_host_key
 from hosts.ssh.keyring import SshKeyring
+from hosts.ssh.stream import stream
 
-__all__ = ["HostKey", "KeyState", "Result", "SshKeyring", "SshTarget", "argv_for", "run", "scan_host_key"]
+__all__ = ["HostKey", "KeyState", "Result", "SshKeyring", "SshTarget", "argv_for", "run", "scan_host_key", "stream"]

@@ -108,6 +108,17 @@ LOOKS: dict[str, dict[str, Look]] = {
         "event": Look("event", "info-circle", "off"),
         "warning": Look("warning", "alert-triangle", "warning"),
     },
+    "image move": {
+        "looking": Look("looking at both sides", "loader-2", "busy"),
+        "planned": Look("planned", "list-check", "info"),
+        "running": Look("moving", "arrows-right-left", "busy"),
+        "stopped": Look("stopped, all images whole", "player-pause", "warning"),
+        "moved": Look("moved, originals kept", "circle-check", "ok"),
+        "undoing": Look("being undone", "arrow-left", "busy"),
+        "undone": Look("undone", "history", "off"),
+        "cleared": Look("moved", "circle-check", "ok"),
+        "discarded": Look("discarded", "ban", "off"),
+    },
     "outcome": {
         "pending": Look("under way", "loader-2", "busy"),
         "succeeded": Look("succeeded", "circle-check", "ok"),
@@ -156,6 +167,15 @@ def word(state: object, kind: str) -> str:
 def message_tone(level: str) -> str:
     """The tone of a message of Django's messages framework."""
     return MESSAGE_TONES.get(level, "info")
+
+
+FILE_ICONS = {"file": "file-text", "folder": "folder", "link": "link"}
+
+
+@register.filter
+def file_icon(kind: str) -> str:
+    """The icon of a file, folder or link."""
+    return FILE_ICONS.get(kind, "help-circle")
 
 
 CONTROL_CLASSES = {"checkbox": "form-check-input", "select": "form-select", "selectmultiple": "form-select"}

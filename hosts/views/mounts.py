@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, holds, mounts
-from hosts.errors import HostError, InvalidInput
+from hosts.errors import HostError, InvalidInput, WouldHide
 from hosts.forms import MountForm, UnmountForm
 from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
 from hosts.models import Export, Host, Mount
@@ -33,6 +33,7 @@ def of_host(request: HtmxHttpRequest, name: str) -> HttpResponse:
             form.refuse(error)
         except HostError as error:
             context["failure"] = failure(error)
+            context["can_move"] = isinstance(error, WouldHide)
         else:
             messages.success(request, f"{mount.source} is mounted at {mount.target} on {host.name}.")
             return see_other(request, reverse("hosts:mounts", args=[host.name]))

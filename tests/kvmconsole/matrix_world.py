@@ -41,6 +41,7 @@ class World:
         build.host("other", uri="qemu+tcp://127.0.0.1:3/system", groups=(self.site_b,))
         self.vm = build.vm(NAMES[2], on=self.h1, also_defined_on=(self.h2,))
         self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
+        self.image_move = build.image_move(on=self.h1)
         self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
         second = build.vm("hidden-db", on=self.h1)
         self.plan = build.plan(self.vm, to=self.h2, of=self.h1)
@@ -82,6 +83,8 @@ class World:
             of_plans = {"rule": self.rule, "evacuation": self.plan, "move": self.plan}
             found = next((row for word, row in of_plans.items() if part.startswith(word)), self.migration)
             return int(found.pk)
+        if "image-move" in name:
+            return int(self.image_move.pk)
         rows: dict[str, Any] = {
             "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),
             "hosts:group": type(self.site_a).objects.filter(pk=self.site_a.pk),
@@ -117,6 +120,8 @@ class World:
                 f"migrations-api:{name}": {**rule, "vms": [str(vm.uuid) for vm in self.rule.vms.all()]}
                 for name in ("rules", "rule")
             },
+            "hosts-api:image-moves": {"source": "198.51.100.2:/home/image", "target": "/srv"},
+            "hosts:plan-image-move": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
             "migrations-api:migration-resolve": {"choice": "look_again"},
             "migrations-api:migration-move": {"where": "up"},

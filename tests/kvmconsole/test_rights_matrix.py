@@ -50,6 +50,14 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts:unmount": ASK,
     "hosts:forget-mount": DO,
     "hosts:exports": {"GET": OPERATOR},
+    "hosts:plan-image-move": DO,
+    "hosts:image-moves": {"GET": USER},
+    "hosts:image-move": {"GET": VIEWER, "POST": OPERATOR},
+    "hosts:image-move-look-again": DO,
+    "hosts:image-move-go-on": DO,
+    "hosts:image-move-undo": ASK,
+    "hosts:image-move-discard": DO,
+    "hosts:image-move-remove-originals": ASK,
     "hosts:vms": {"GET": USER},
     "hosts:vm": {"GET": VIEWER},
     "hosts:vm-act start": DO,
@@ -125,6 +133,12 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts-api:mounts": {"GET": VIEWER, "POST": OPERATOR},
     "hosts-api:mount": {"DELETE": OPERATOR},
     "hosts-api:exports": {"GET": OPERATOR},
+    "hosts-api:image-moves": {"GET": VIEWER, "POST": OPERATOR},
+    "hosts-api:image-move": {"GET": VIEWER},
+    **{
+        f"hosts-api:image-move-{act}": DO
+        for act in ("start", "look-again", "go-on", "undo", "discard", "remove-originals")
+    },
     "hosts-api:vms": {"GET": USER},
     "hosts-api:vm": {"GET": VIEWER},
     "hosts-api:vm-start": DO,

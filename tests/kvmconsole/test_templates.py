@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.template.loader import get_template
 
-from hosts.models import AuditEvent, HostState, MountState, VmState
+from hosts.models import AuditEvent, HostState, ImageMove, MountState, VmState
 from hosts.templatetags import look, strip
 from migrations_app.models import Evacuation, Move
 from migrations_app.states import State, StepState
@@ -58,6 +58,7 @@ def test_every_look_has_an_icon_of_the_sprite() -> None:
         ("step", list(StepState)),
         ("plan", Evacuation.State.values),
         ("move", Move.State.values),
+        ("image move", ImageMove.State.values),
         ("outcome", AuditEvent.Outcome.values),
     ],
 )

@@ -40,11 +40,11 @@ def test_the_first_byte_may_take_longer() -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Time that passes at once; the lease's row is made to answer that it is ours."""
-    monkeypatch.setattr(lease, "BEAT_S", 0.01)
-    monkeypatch.setattr(lease, "SILENT_S", 0.05)
+    monkeypatch.setattr("hosts.lease.BEAT_S", 0.01)
+    monkeypatch.setattr("hosts.lease.SILENT_S", 0.05)
     beaten = threading.Semaphore(0)
     monkeypatch.setattr(record, "beat", lambda _pk, owner: beaten.release() or True)
-    monkeypatch.setattr(lease.connections, "close_all", lambda: None)
+    monkeypatch.setattr("hosts.lease.connections.close_all", lambda: None)
     return beaten
 
 

@@ -1,0 +1,16 @@
+"""What workers do for hosts and their storage: nudges begin, sweeps find what no nudge did."""
+
+from hosts import jobs
+from hosts.moving_images import runner
+
+
+@jobs.task("hosts.move_images")
+def move_images(pk: int) -> None:
+    """Go on with move `pk` of images, in a thread of its own."""
+    runner.launch(pk)
+
+
+@jobs.sweep
+def pick_up_moves_of_images() -> None:
+    """Go on with moves that nobody drives."""
+    runner.sweep()

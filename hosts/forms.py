@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from hosts import access
 from hosts.errors import InvalidInput
@@ -123,6 +124,66 @@ class ImageMoveForm(ServiceForm):
             "shut_down": self.cleaned_data["shut_down"],
             "shutdown_limit_s": self.cleaned_data["shutdown_limit_s"] or 180,
         }
+
+
+class PoolForm(ServiceForm):
+    """A storage pool over a folder or a share, on one host or on those of a group."""
+
+    name = text(
+        "Name", "The same on every host, so that definitions with volumes can move.", example="images", limit=63
+    )
+    kind = forms.ChoiceField(
+        label="Kind",
+        choices=[
+            ("dir", "dir: a folder, or a share that is mounted already"),
+            ("netfs", "netfs: a share that libvirt mounts"),
+        ],
+    )
+    target = text("Folder", "Where the volumes are on the host.", example="/mnt", limit=1024)
+    source = text(
+        "Share", "Only for netfs: SERVER:/path.", example="192.0.2.10:/home/image", required=False, limit=1024
+    )
+    on = forms.ChoiceField(label="On")
+
+    def __init__(self, *args: Any, host: Host, hosts: QuerySet[Host], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._host, self._hosts = host, hosts
+        groups = [
+            (f"group-{group.pk}", f"all hosts of group {group.name}") for group in HostGroup.objects.filter(hosts=host)
+        ]
+        self.fields["on"].choices = [("host", host.name), *groups, ("all", "all hosts that you may operate")]  # type: ignore[attr-defined]
+
+    def chosen(self) -> list[Host]:
+        """The hosts that were meant, as far as one may operate them."""
+        on = self.cleaned_data["on"]
+        if on == "host":
+            return [self._host]
+        found = self._hosts if on == "all" else self._hosts.filter(groups=on.removeprefix("group-"))
+        return list(found.order_by("name"))
+
+    def pool(self) -> dict[str, str]:
+        return {key: self.cleaned_data[key] for key in ("name", "kind", "target", "source")}
+
+
+class VolumeForm(ServiceForm):
+    name = text("Name", example="web.qcow2", limit=200)
+    format = forms.ChoiceField(label="Format", choices=[("qcow2", "qcow2"), ("raw", "raw")])
+    capacity_mib = forms.IntegerField(label="Size in MiB", min_value=1, initial=10240)
+    backing = text("Based on", "A volume of this pool; the new one holds only what differs.", required=False, limit=255)
+    full = forms.BooleanField(label="Take all of the space at once", required=False)
+
+
+class UploadForm(ServiceForm):
+    content = forms.FileField(label="File")
+    name = text("Name in the pool", "Left empty: the file's own.", required=False, limit=200)
+
+
+class CloneForm(ServiceForm):
+    name = text("Name of the copy", limit=200)
+
+
+class ResizeForm(ServiceForm):
+    capacity_mib = forms.IntegerField(label="New size in MiB", min_value=1)
 
 
 class UnmountForm(forms.Form):

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from hosts.views import account, audit, connect, hosts, image_moves, mounts, overview, people, storage, vms
+from hosts.pools import POOL_ACTS
+from hosts.views import account, audit, connect, hosts, image_moves, mounts, overview, people, pools, storage, vms
 
 app_name = "hosts"
 urlpatterns = [
@@ -25,6 +26,18 @@ urlpatterns = [
         path(f"image-moves/<int:pk>/{act}/", image_moves.act, {"act": act}, name=f"image-move-{act}")
         for act in image_moves.ACTS
     ],
+    path("hosts/<str:name>/pools/", pools.of_host, name="pools"),
+    path("hosts/<str:name>/pools/<str:pool>/", pools.detail, name="pool"),
+    path("hosts/<str:name>/pools/<str:pool>/create/", pools.create, name="create-volume"),
+    path("hosts/<str:name>/pools/<str:pool>/upload/", pools.upload, name="upload-volume"),
+    *[
+        path(f"hosts/<str:name>/pools/<str:pool>/{act}/", pools.act, {"act": act}, name=f"pool-{act}")
+        for act in POOL_ACTS
+    ],
+    path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/", pools.volume, name="volume"),
+    path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/clone/", pools.clone, name="clone-volume"),
+    path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/resize/", pools.resize, name="resize-volume"),
+    path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/delete/", pools.delete, name="delete-volume"),
     path("exports/", mounts.exports, name="exports"),
     path("vms/", vms.listing, name="vms"),
     path("vms/<uuid:uuid>/", vms.detail, name="vm"),

@@ -92,3 +92,15 @@ if (globalThis.Idiomorph) {
 for (const card of stack.children) fade(card);
 localTimes();
 new MutationObserver(localTimes).observe(body, { childList: true, subtree: true, characterData: true });
+
+// An upload has two halves: to the console, which the browser can measure, and from there to the host.
+body.addEventListener("htmx:xhr:progress", ({ target, detail }) => {
+  const part = target.closest?.("[data-upload]")?.querySelector(".upload-progress");
+  if (!part || !detail.lengthComputable) return;
+  const percent = Math.floor((100 * detail.loaded) / detail.total);
+  part.hidden = false;
+  const bar = part.querySelector("progress");
+  if (percent < 100) bar.value = percent;
+  else bar.removeAttribute("value");
+  part.querySelector("[data-upload-words]").textContent = percent < 100 ? `${percent} % sent to the console` : "Being written to the host…";
+});

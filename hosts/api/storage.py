@@ -9,8 +9,9 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hosts import access, mounts
+from hosts import access, mounts, pools
 from hosts.api.base import actor_of, host_for, require
+from hosts.api.pools import PoolInput, VolumeInput, pool_for
 from hosts.api.serializers import ExportSerializer, MountInput, MountSerializer, PoolSerializer, VolumeSerializer
 from hosts.filters import MountFilter, PoolFilter
 from hosts.models import Export, Mount, StoragePool, Volume
@@ -32,6 +33,15 @@ class PoolList(generics.ListAPIView[StoragePool]):
         host = host_for(self.request, self.kwargs["name"])
         return StoragePool.objects.filter(host=host).annotate(volume_count=Count("volumes")).order_by("name")
 
+    @extend_schema(request=PoolInput, responses={201: None})
+    def post(self, request: Request, name: str) -> Response:
+        """Define a pool, start it, and let it start with libvirtd."""
+        host = host_for(request, name, access.OPERATE)
+        given = PoolInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        pools.define(host=host, actor=actor_of(request), **given.validated_data)
+        return Response(status=status.HTTP_201_CREATED)
+
 
 class VolumeList(generics.ListAPIView[Volume]):
     """The volumes of a pool."""
@@ -45,6 +55,15 @@ class VolumeList(generics.ListAPIView[Volume]):
             return self.queryset
         host = host_for(self.request, self.kwargs["name"])
         return Volume.objects.filter(pool=get_object_or_404(StoragePool, host=host, name=self.kwargs["pool"]))
+
+    @extend_schema(request=VolumeInput, responses={201: None})
+    def post(self, request: Request, name: str, pool: str) -> Response:
+        """Make an empty volume, or one on top of another."""
+        row = pool_for(request, name, pool)
+        given = VolumeInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        pools.create(pool=row, actor=actor_of(request), **given.validated_data)
+        return Response(status=status.HTTP_201_CREATED)
 
 
 class MountList(generics.ListAPIView[Mount]):

@@ -3,7 +3,8 @@
 from django.urls import path
 
 from hosts import actions
-from hosts.api import audit, hosts, image_moves, storage, vms
+from hosts.api import audit, hosts, image_moves, pools, storage, vms
+from hosts.pools import POOL_ACTS
 
 app_name = "hosts-api"
 urlpatterns = [
@@ -12,6 +13,22 @@ urlpatterns = [
     path("hosts/<str:name>/refresh", hosts.HostRefresh.as_view(), name="host-refresh"),
     path("hosts/<str:name>/pools", storage.PoolList.as_view(), name="pools"),
     path("hosts/<str:name>/pools/<str:pool>/volumes", storage.VolumeList.as_view(), name="volumes"),
+    path("hosts/<str:name>/pools/<str:pool>", pools.PoolDetail.as_view(), name="pool"),
+    *[
+        path(f"hosts/<str:name>/pools/<str:pool>/{act}", pools.PoolAct.as_view(act=act), name=f"pool-{act}")
+        for act in POOL_ACTS
+        if act != "undefine"
+    ],
+    path("hosts/<str:name>/pools/<str:pool>/upload", pools.VolumeUpload.as_view(), name="upload-volume"),
+    path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>", pools.VolumeDetail.as_view(), name="volume"),
+    path(
+        "hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/clone", pools.VolumeClone.as_view(), name="clone-volume"
+    ),
+    path(
+        "hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/resize",
+        pools.VolumeResize.as_view(),
+        name="resize-volume",
+    ),
     path("hosts/<str:name>/mounts", storage.MountList.as_view(), name="mounts"),
     path("hosts/<str:name>/mounts/<int:pk>", storage.MountDetail.as_view(), name="mount"),
     path("hosts/<str:name>/image-moves", image_moves.ImageMoveList.as_view(), name="image-moves"),

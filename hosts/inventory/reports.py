@@ -45,6 +45,8 @@ def facts_of(domain: Domain) -> dict[str, Any]:
                 "device": disk.device,
                 "type": disk.type,
                 "source": disk.source,
+                "pool": disk.source_pool,
+                "backing_chain": list(disk.backing_chain),
                 "format": disk.driver_format,
                 "cache": disk.cache,
                 "readonly": disk.readonly,

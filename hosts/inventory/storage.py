@@ -21,7 +21,7 @@ POOL_FIELDS = [
     "allocation_bytes",
     "available_bytes",
 ]
-VOLUME_FIELDS = ["path", "format", "capacity_bytes", "allocation_bytes"]
+VOLUME_FIELDS = ["path", "format", "capacity_bytes", "allocation_bytes", "backing"]
 
 
 def record_storage(*, host: Host, pools: Sequence[Pool], volumes: Mapping[str, Sequence[ListedVolume]]) -> None:

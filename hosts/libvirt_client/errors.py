@@ -36,6 +36,8 @@ from hosts.ssh_messages import classify
 _BY_CODE: dict[int, tuple[type[HostError], str]] = {
     libvirt.VIR_ERR_NO_DOMAIN: (DomainNotFound, "{host} does not know {vm}"),
     libvirt.VIR_ERR_NO_STORAGE_POOL: (PoolNotFound, "{host} does not know this storage pool"),
+    libvirt.VIR_ERR_NO_STORAGE_VOL: (Refused, "{host} does not know this volume"),
+    libvirt.VIR_ERR_STORAGE_VOL_EXIST: (Refused, "{host} has a volume of that name already"),
     libvirt.VIR_ERR_MIGRATE_UNSAFE: (UnsafeMigration, "libvirt on {host} calls moving {vm} unsafe"),
     libvirt.VIR_ERR_OPERATION_ABORTED: (MigrationCancelled, "The job of {vm} on {host} was cancelled"),
     libvirt.VIR_ERR_NO_SUPPORT: (Unsupported, "{host} can't do this"),

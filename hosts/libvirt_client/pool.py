@@ -28,13 +28,14 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume of a pool, usually a disk image."""
+    """A volume of a pool, usually a disk image; `backing` is the file that it is based on."""
 
     name: str
     path: str
     format: str
     capacity_bytes: int
     allocation_bytes: int
+    backing: str = ""
 
 
 def read_pools(raw: libvirt.virConnect) -> list[Pool]:
@@ -73,6 +74,7 @@ def read_volumes(raw: libvirt.virConnect, pool_name: str) -> list[Volume]:
                 format=attribute(root, "target/format", "type"),
                 capacity_bytes=_bytes(root, "capacity"),
                 allocation_bytes=_bytes(root, "allocation"),
+                backing=text(root, "backingStore/path"),
             )
         )
     return found

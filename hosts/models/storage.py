@@ -37,6 +37,7 @@ class Volume(models.Model):
     format = models.CharField(max_length=20, blank=True)
     capacity_bytes = models.PositiveBigIntegerField(default=0)
     allocation_bytes = models.PositiveBigIntegerField(default=0)
+    backing = models.CharField(max_length=2048, blank=True, help_text="The path of the image that it is based on.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["pool", "name"], name="one_volume_per_pool_and_name")]

@@ -41,6 +41,7 @@ class World:
         build.host("other", uri="qemu+tcp://127.0.0.1:3/system", groups=(self.site_b,))
         self.vm = build.vm(NAMES[2], on=self.h1, also_defined_on=(self.h2,))
         self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
+        self.volume = self.pool.volumes.create(name="web.qcow2", path="/mnt/kvm/web.qcow2", format="qcow2")
         self.image_move = build.image_move(on=self.h1)
         self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
         second = build.vm("hidden-db", on=self.h1)
@@ -68,7 +69,14 @@ class World:
 
     def path(self, persona: str, route: str) -> str:
         name, _, word = route.partition(" ")
-        given = {"name": self.h1.name, "uuid": self.vm.uuid, "pool": self.pool.name, "act": word, "move": self.move.pk}
+        given = {
+            "name": self.h1.name,
+            "uuid": self.vm.uuid,
+            "pool": self.pool.name,
+            "volume": self.volume.name,
+            "act": word,
+            "move": self.move.pk,
+        }
         wanted = set(PATTERNS[name])
         kwargs = {key: value for key, value in given.items() if key in wanted}
         if "choice" in wanted:
@@ -120,6 +128,10 @@ class World:
                 f"migrations-api:{name}": {**rule, "vms": [str(vm.uuid) for vm in self.rule.vms.all()]}
                 for name in ("rules", "rule")
             },
+            "hosts-api:pools": {"name": "more", "kind": "dir", "target": "/mnt/more"},
+            "hosts-api:volumes": {"name": "a.qcow2", "format": "qcow2", "capacity_bytes": 2**30},
+            "hosts-api:clone-volume": {"name": "a.qcow2"},
+            "hosts-api:resize-volume": {"capacity_bytes": 2**30},
             "hosts-api:image-moves": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts:plan-image-move": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},

@@ -21,9 +21,9 @@ case "$*" in
 *) exec /bin/mount "$@";;
 esac
 """,
-    # Half a copy, and then no end, while the mark is there.
+    # Half a copy of an image, and then no end, while the mark is there.
     "cp": """#!/bin/sh
-if [ -e /run/endless-copy ]; then
+if [ -e /run/endless-copy ] && [ "${*%.part}" != "$*" ]; then
     while [ "$1" != -- ]; do shift; done
     head -c 1000000 "$2" >"$3"; exec sleep 600
 fi

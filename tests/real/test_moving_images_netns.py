@@ -15,6 +15,7 @@ from hosts.errors import Refused
 from hosts.models import AuditEvent, Host, ImageMove
 from hosts.moving_images import record, runner
 from tests import build
+from tests.console import Console, eventually
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 from tests.real import moving
@@ -296,3 +297,43 @@ def test_a_copy_that_is_killed_half_way_is_begun_again(kvm_1: Host, lab_host: La
     assert driven(move).state == "moved", said(move)
     assert moving.checksums(lab_host, TARGET) == before
     assert lab_host.run(["pgrep", "-x", "sleep", "-a"], check=False).stdout.count("sleep 600") == 0
+
+
+@pytest.mark.timeout(240)
+def test_a_console_killed_in_mid_copy_goes_on_by_itself(console: Console, lab_host: LabHost, keys_folder: Path) -> None:
+    """By the API, with a real console that is killed without a warning and started again."""
+    moving.fill(lab_host, IMAGES)
+    before = moving.checksums(lab_host, TARGET)
+    body = {"source": SHARE, "target": TARGET, "persist": True}
+    number = console.api("POST", "hosts/kvm-1/image-moves", body)["id"]
+
+    def reaches(*states: str) -> Any:
+        def ask() -> Any:
+            now = console.api("GET", f"image-moves/{number}")
+            assert now["state"] != "stopped", now
+            return now if now["state"] in states else None
+
+        return eventually(ask, timeout_s=40, what=f"the move to be {states}")
+
+    plan = reaches("planned")
+    assert plan["blockers"] == [] and {file["path"] for file in plan["files"] if file["is_image"]} == {
+        "base.qcow2",
+        "db.qcow2",
+        "db.raw",
+        "web.qcow2",
+    }
+    lab_host.run(["touch", "/run/endless-copy"])
+    console.api("POST", f"image-moves/{number}/start", {})
+    find = ["find", TARGET, "-name", "*.part"]
+    eventually(lambda: lab_host.run(find, check=False).stdout, timeout_s=40, what="the copy to begin")
+    console.kill()
+    lab_host.run(["rm", "/run/endless-copy"])
+    console.start()
+    done = reaches("moved")
+    assert moving.checksums(lab_host, TARGET) == before
+    assert {file["state"] for file in done["files"]} == {"copied"}
+    assert SHARE in lab_host.run(["cat", "/etc/fstab"]).stdout
+    console.api("POST", f"image-moves/{number}/undo")
+    reaches("undone")
+    assert moving.checksums(lab_host, TARGET) == before
+    assert SHARE not in lab_host.run(["cat", "/etc/fstab"]).stdout

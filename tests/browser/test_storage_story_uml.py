@@ -45,15 +45,15 @@ def move_images_by_page(page: Page, console: Console, lab: Lab) -> None:
     page.goto(f"{console.url}/hosts/kvm-2/mounts/")
     page.get_by_label("Share", exact=True).fill(f"{lab.host('nfs').address}:{EXPORT}")
     page.get_by_label("Mount point", exact=True).fill(MOUNT_TARGET)
-    page.get_by_role("button", name="Mount on kvm-2").click()
+    page.get_by_role("button", name="Mount on kvm-2").click(timeout=60_000)
     expect(page.get_by_role("alert")).to_contain_text("a mount would hide what is in it", timeout=60_000)
-    page.get_by_role("button", name="Move what is there onto the share").click()
+    page.get_by_role("button", name="Move what is there onto the share").click(timeout=60_000)
     start = page.get_by_role("button", name="Start the move")
     expect(start).to_be_visible(timeout=60_000)
     expect(page.locator("#plan-part")).to_contain_text("kvm/share.qcow2")
     expect(page.locator("main")).to_contain_text("VMs that use them")
     assert_sound(page)
-    start.click()
+    start.click(timeout=60_000)
     expect(page.locator(".move-state")).to_contain_text("All was copied and read back", timeout=90_000)
     assert_sound(page)
 
@@ -61,7 +61,7 @@ def move_images_by_page(page: Page, console: Console, lab: Lab) -> None:
 def start_by_page(page: Page, console: Console, spec: GuestSpec, lab: Lab) -> None:
     page.goto(f"{console.url}/vms/")
     vm_row(page, spec.name).get_by_role("link", name=spec.name, exact=True).click()
-    page.get_by_role("button", name="Start on kvm-2").click()
+    page.get_by_role("button", name="Start on kvm-2").click(timeout=120_000)
     lab.guests.wait_for_beats(spec.name, timeout_s=120)
 
 
@@ -71,7 +71,7 @@ def migrate_by_page(page: Page, console: Console, spec: GuestSpec) -> None:
     expect(row.locator("[data-label=State]")).to_have_text("running", timeout=30_000)
     row.get_by_role("link", name=f"Migrate {spec.name}").click()
     expect(page.locator(".preflight-verdict")).to_contain_text("It can move", timeout=60_000)
-    page.get_by_role("button", name="Migrate", exact=True).click()
+    page.get_by_role("button", name="Migrate", exact=True).click(timeout=60_000)
     page.wait_for_url("**/migrations/*/", timeout=60_000)
     number = int(page.url.rstrip("/").rsplit("/", 1)[1])
     console.reaches(number, "completed", timeout_s=120)

@@ -1,8 +1,10 @@
 """How to reach a host: its libvirt connection and its shell."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock, Thread
 
@@ -15,10 +17,18 @@ from hosts.libvirt_client.connection import Connection, Target, open_connection
 from hosts.models import Host
 from hosts.ping import Prober
 
-IDLE_PER_HOST = 4
-"""Connections kept open for the next caller. Opening one over ssh takes about half a second."""
+IDLE_PER_HOST, IDLE_S = 8, 60.0
+"""Connections kept open for the next caller: four migrations at once need two each. Opening one over ssh takes half a second
+and a tenth of a CPU second at either end. What nobody wanted for so long is closed at the next use of any."""
 
-_idle: dict[tuple[str, str], list[Connection]] = defaultdict(list)
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    connection: Connection
+    since: float = field(default_factory=time.monotonic)
+
+
+_idle: dict[tuple[str, str], list[_Idle]] = defaultdict(list)
 _lock = Lock()
 
 
@@ -48,12 +58,8 @@ def libvirt(host: Host, *, timeout_s: float = 10) -> Iterator[Connection]:
     try:
         yield connection
     finally:
-        with _lock:
-            keep = connection.is_alive() and len(_idle[key]) < IDLE_PER_HOST
-            if keep:
-                _idle[key].append(connection)
-        if not keep:
-            connection.close()
+        _keep(key, connection)
+        _close_unwanted()
 
 
 def warm(host: Host, *, timeout_s: float = 10) -> None:
@@ -66,12 +72,7 @@ def warm(host: Host, *, timeout_s: float = 10) -> None:
             connection = open_connection(wanted, timeout_s=timeout_s)
         except HostError:
             return  # whoever needs it asks again, and says why
-        with _lock:
-            keep = len(_idle[key]) < IDLE_PER_HOST
-            if keep:
-                _idle[key].append(connection)
-        if not keep:
-            connection.close()
+        _keep(key, connection)
 
     with _lock:
         ready = len(_idle[key])
@@ -79,12 +80,33 @@ def warm(host: Host, *, timeout_s: float = 10) -> None:
         Thread(target=work, name=f"warm {host.name}", daemon=True).start()
 
 
+def _keep(key: tuple[str, str], connection: Connection) -> None:
+    """For the next caller, or closed where it is of no use or enough lie ready."""
+    with _lock:
+        keep = connection.is_alive() and len(_idle[key]) < IDLE_PER_HOST
+        if keep:
+            _idle[key].append(_Idle(connection))
+    if not keep:
+        connection.close()
+
+
+def _close_unwanted() -> None:
+    """The newest is borrowed first, so the oldest are those that nobody needs."""
+    limit = time.monotonic() - IDLE_S
+    with _lock:
+        old = [idle for kept in _idle.values() for idle in kept if idle.since < limit]
+        for key, kept in _idle.items():
+            _idle[key] = [idle for idle in kept if idle.since >= limit]
+    for idle in old:
+        idle.connection.close()
+
+
 def _borrow(key: tuple[str, str]) -> Connection | None:
     while True:
         with _lock:
             if not _idle[key]:
                 return None
-            connection = _idle[key].pop()
+            connection = _idle[key].pop().connection
         if connection.is_alive():
             return connection
         connection.close()
@@ -93,9 +115,9 @@ def _borrow(key: tuple[str, str]) -> Connection | None:
 def forget(host: Host) -> None:
     """Close the idle connections to `host`, after its address changed or it was removed."""
     with _lock:
-        gone = [connection for key in list(_idle) if key[0] == host.name for connection in _idle.pop(key)]
-    for connection in gone:
-        connection.close()
+        gone = [idle for key in list(_idle) if key[0] == host.name for idle in _idle.pop(key)]
+    for idle in gone:
+        idle.connection.close()
 
 
 def shell(host: Host) -> ssh.SshTarget | None:

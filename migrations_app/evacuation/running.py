@@ -43,7 +43,7 @@ class _Turn:
 
     def __init__(self, plan: Evacuation) -> None:
         self.plan, self.changed = plan, False
-        self.moves = list(plan.moves.select_related("vm__host", "source", "destination", "migration"))
+        self.moves = reporting.moves_of(plan, "vm__host")
 
     def take(self) -> bool:
         """Whether anything changed."""

@@ -2,6 +2,7 @@
 
 from migrations_app.models.batch import Evacuability, Evacuation, Move, PlacementRule
 from migrations_app.models.migration import (
+    LARGE,
     STATE_CHOICES,
     Kind,
     Migration,
@@ -14,6 +15,7 @@ from migrations_app.models.schedule import Schedule, ScheduleRun
 from migrations_app.models.tuning import DirtyRateSample, QueueLimits
 
 __all__ = [
+    "LARGE",
     "STATE_CHOICES",
     "DirtyRateSample",
     "Evacuability",

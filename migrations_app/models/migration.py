@@ -25,6 +25,10 @@ class Origin(models.TextChoices):
     EXTERNAL = "external", "somebody else, by virsh or another tool"
 
 
+LARGE = ("live_xml", "source_xml", "before", "preflight", "evidence", "conformance", "explanation")
+"""Columns of Migration that no list shows."""
+
+
 class Migration(models.Model):
     """A request to move one running VM, how it goes, and what came of it. Names are copied: history outlives hosts."""
 

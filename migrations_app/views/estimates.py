@@ -9,9 +9,8 @@ from django.views.decorators.http import require_safe
 from hosts.http import HtmxHttpRequest
 from migrations_app import snapshot
 from migrations_app.accuracy import HEIGHT, MARGIN, WIDTH, Pair, picture
-from migrations_app.models import Migration
+from migrations_app.models import LARGE, Migration
 from migrations_app.states import State
-from migrations_app.views.history import LARGE
 
 SHOWN = 100
 

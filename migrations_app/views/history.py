@@ -15,13 +15,11 @@ from hosts import access
 from hosts.http import HtmxHttpRequest, filled
 from migrations_app import snapshot, states
 from migrations_app.filters import MigrationFilter
-from migrations_app.models import Migration
+from migrations_app.models import LARGE, Migration
 
 PER_PAGE = 50
 CARDS = 12
 """At most so many cards of migrations under way; the table below holds them all."""
-LARGE = ("live_xml", "source_xml", "before", "preflight", "evidence", "conformance", "explanation")
-"""Columns that no list shows."""
 CSV_COLUMNS = (
     "id",
     "vm_name",

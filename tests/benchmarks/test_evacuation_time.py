@@ -8,6 +8,7 @@ holds the planning, the check of every guest against the destination, and the ch
 import os
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,24 @@ def test_draining_ten_guests_by_the_console_and_by_virsh(
     for spec in specs:
         assert_guest(netns_lab, spec.name, runs_on=host, not_on=other, before=before[spec.name])
     report(runs)
+
+
+def test_virsh_with_more_and_more_at_once(netns_lab: Lab, netns_guest: GuestFactory) -> None:
+    """What the hosts themselves gain by parallel migrations: the defaults of the queue come from here."""
+    specs = [netns_guest(f"drain-{number}") for number in range(GUESTS)]
+    before = {spec.name: netns_lab.guests.wait_for_beats(spec.name) for spec in specs}
+    host, other = "kvm-1", "kvm-2"
+    by_virsh(netns_lab, specs, host, other)  # the first time is slower: images and programs come from the disk
+    host, other = other, host
+    figures = []
+    for parallel in (1, 2, 3, 4) * ROUNDS:
+        run = by_virsh(netns_lab, specs, host, other, parallel=parallel)
+        figures.append({"parallel": parallel, **run})
+        print(f"{parallel} at once: {run['seconds']:.2f} s in all, {run['each_s']:.2f} s each")
+        host, other = other, host
+    for spec in specs:
+        assert_guest(netns_lab, spec.name, runs_on=host, not_on=other, before=before[spec.name])
+    keep("parallel-virsh", {"runs": figures})
 
 
 def settle(console: Console, specs: list[GuestSpec], host: str) -> None:
@@ -93,15 +112,21 @@ def times_of(plan: dict[str, Any], migration: dict[str, Any]) -> dict[str, Any]:
     return {"vm": migration["vm_name"], **marks, "steps": steps}
 
 
-def by_virsh(lab: Lab, specs: list[GuestSpec], source: str, destination: str) -> dict[str, Any]:
-    """Wall time in seconds of one virsh process per guest on the source, one after the other."""
+def by_virsh(lab: Lab, specs: list[GuestSpec], source: str, destination: str, *, parallel: int = 1) -> dict[str, Any]:
+    """Wall time in seconds of one virsh process per guest on the source, `parallel` of them at a time."""
     address = lab.host(destination).address
     argv = ["virsh", "migrate", "--live", "--persistent", "--undefinesource", "--unsafe"]
-    started = time.perf_counter()
-    for spec in specs:
+
+    def move(spec: GuestSpec) -> float:
+        begun = time.perf_counter()
         where = [spec.name, f"qemu+ssh://root@{address}/system", f"tcp://{address}"]
         lab.host(source).run([*argv, *where], timeout_s=120)
-    return {"seconds": time.perf_counter() - started}
+        return time.perf_counter() - begun
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(parallel) as pool:
+        each = list(pool.map(move, specs))
+    return {"seconds": time.perf_counter() - started, "each_s": statistics.mean(each)}
 
 
 def report(runs: list[dict[str, Any]]) -> None:

@@ -7,20 +7,29 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group, User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from hosts.models import AuditEvent, Host, Mount, RoleBinding, StoragePool, VirtualMachine
 
 SEE, OPERATE, MANAGE = "hosts.see", "hosts.operate", "hosts.manage"
 ROLES: dict[str, tuple[str, ...]] = {"viewer": (SEE,), "operator": (SEE, OPERATE), "admin": (SEE, OPERATE, MANAGE)}
+GIVEN = "_given_permissions"
 AnyUser = User | AnonymousUser | AbstractBaseUser
 
 
-def bindings_with(user: AnyUser, permission: str) -> QuerySet[RoleBinding]:
-    """The bindings of `user` whose role carries `permission`."""
-    app, codename = permission.split(".")
-    carries = Q(role__permissions__codename=codename, role__permissions__content_type__app_label=app)
-    return RoleBinding.objects.filter(carries, user=user.pk)
+def given_to(user: AnyUser) -> dict[str, set[int | None]]:
+    """Each permission with the ids of the host groups that `user` holds it on (None: on all hosts).
+
+    Read once for a user object, as Django does with its own permissions: one statement a request, however often asked.
+    """
+    kept: dict[str, set[int | None]] | None = getattr(user, GIVEN, None)
+    if kept is None:
+        bindings = RoleBinding.objects.filter(user=user.pk, role__permissions__content_type__app_label="hosts")
+        kept = {}
+        for codename, scope in bindings.values_list("role__permissions__codename", "scope"):
+            kept.setdefault(f"hosts.{codename}", set()).add(scope)
+        setattr(user, GIVEN, kept)
+    return kept
 
 
 class ScopedBackend:
@@ -32,10 +41,10 @@ class ScopedBackend:
     def has_perm(self, user: AnyUser, permission: str, obj: Any = None) -> bool:
         if not user.is_active or not user.is_authenticated or permission not in ROLES["admin"]:
             return False
-        everywhere = bindings_with(user, permission).filter(scope=None).exists()
-        if everywhere or not isinstance(obj, Host):
-            return everywhere
-        return bindings_with(user, permission).filter(scope__hosts=obj).exists()
+        scopes = given_to(user).get(permission, set())
+        if None in scopes or not scopes or not isinstance(obj, Host):
+            return None in scopes
+        return any(group in scopes for group in obj.groups.values_list("pk", flat=True))
 
 
 def may(user: AnyUser, permission: str, host: Host | None = None) -> bool:
@@ -47,7 +56,7 @@ def may(user: AnyUser, permission: str, host: Host | None = None) -> bool:
 
 def may_anywhere(user: AnyUser, permission: str) -> bool:
     """Whether `user` holds `permission` on at least one scope, so that a page or button makes sense at all."""
-    return may(user, permission) or (user.is_authenticated and bindings_with(user, permission).exists())
+    return may(user, permission) or (user.is_authenticated and bool(given_to(user).get(permission)))
 
 
 def hosts_for(user: AnyUser, permission: str = SEE) -> QuerySet[Host]:
@@ -56,8 +65,7 @@ def hosts_for(user: AnyUser, permission: str = SEE) -> QuerySet[Host]:
         return Host.objects.all()
     if not user.is_authenticated:
         return Host.objects.none()
-    scopes = bindings_with(user, permission).values("scope")
-    return Host.objects.filter(groups__in=scopes).distinct()
+    return Host.objects.filter(groups__in=[*given_to(user).get(permission, ())]).distinct()
 
 
 def vms_for(user: AnyUser, permission: str = SEE) -> QuerySet[VirtualMachine]:
@@ -85,4 +93,5 @@ def audit_for(user: AnyUser) -> QuerySet[AuditEvent]:
 def give_role(*, user: User, role: str, scope: Any = None) -> RoleBinding:
     """Bind `user` to `role` on `scope` (a HostGroup; None for all hosts). Raises KeyError on an unknown role."""
     ROLES[role]
+    user.__dict__.pop(GIVEN, None)
     return RoleBinding.objects.get_or_create(user=user, role=Group.objects.get(name=role), scope=scope)[0]

@@ -4,19 +4,19 @@ import re
 from uuid import UUID
 
 import django_filters as filters
-from django.db.models import Prefetch, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Prefetch, Q, QuerySet
 
 from hosts import access, inventory
 from hosts.models import AuditEvent, Host, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
 
-PART_OF_MAC = re.compile(r"(?:[0-9a-f]{2}:){1,5}[0-9a-f]{0,2}", re.IGNORECASE)
+PART_OF_MAC = re.compile(r"[0-9a-f]{2}-[0-9a-f]{2}(?:-[0-9a-f]{2}){1,4}")
+"""As Windows and switches write it, with dashes; libvirt writes colons. Three parts at least: two may be of a name."""
 
 
 def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
     """The guests that `user` may see, each with `shown_placements`: those on hosts that `user` may see."""
     placements = Placement.objects.filter(present=True, host__in=access.hosts_for(user)).select_related("host")
-    vms = inventory.with_running_copies(inventory.known_vms(access.vms_for(user)))
+    vms = inventory.known_vms(access.vms_for(user))
     return vms.select_related("host").prefetch_related(Prefetch("placements", placements, to_attr="shown_placements"))
 
 
@@ -45,7 +45,7 @@ class HostFilter(filters.FilterSet):
 
 
 class VmFilter(filters.FilterSet):
-    """`?q=` finds name, UUID, MAC, IP address and host."""
+    """`?q=` finds name, UUID, MAC, IP address, host, note and tags; of several words, each must be found."""
 
     q = filters.CharFilter(method="search", label="Search")
     host = filters.CharFilter(field_name="host__name", label="Host")
@@ -66,16 +66,11 @@ class VmFilter(filters.FilterSet):
         fields: tuple[str, ...] = ()
 
     def search(self, vms: QuerySet[VirtualMachine], name: str, value: str) -> QuerySet[VirtualMachine]:
-        value = value.strip()
-        wanted = Q(name__icontains=value) | Q(host__name__icontains=value) | Q(address__icontains=value)
-        if uuid := _uuid(value):
-            wanted |= Q(uuid=uuid)
-        elif re.fullmatch(r"[0-9A-Fa-f-]{4,36}", value):
-            wanted |= Q(uuid__icontains=value)
-        if PART_OF_MAC.fullmatch(value):
-            facts = Placement.objects.annotate(text=Cast("facts", TextField())).filter(text__icontains=value)
-            wanted |= Q(pk__in=facts.values("vm"))
-        return vms.filter(wanted)
+        for word in value.casefold().split():
+            sought = word.replace("-", ":") if PART_OF_MAC.fullmatch(word) else word
+            uuid = _uuid(word)
+            vms = vms.filter(Q(uuid=uuid) if uuid else Q(search_text__contains=sought) | Q(address__contains=sought))
+        return vms
 
     def with_stale_copy(self, vms: QuerySet[VirtualMachine], name: str, value: bool) -> QuerySet[VirtualMachine]:
         stale = Q(pk__in=Placement.objects.filter(stale=True, present=True).values("vm"))

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -220,3 +221,8 @@ def why_held(host: Host | None, vm: VirtualMachine | None) -> str:
         active = active.filter(source=host) | active.filter(destination=host)
     found = active.first()
     return f"migration #{found.pk} of {found.vm_name} uses it" if found else ""
+
+
+def held_vms() -> set[UUID]:
+    """For hosts.holds: the guests that a migration uses now."""
+    return set(Migration.objects.filter(state__in=states.ACTIVE).order_by().values_list("vm_uuid", flat=True))

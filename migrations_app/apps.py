@@ -8,6 +8,7 @@ class MigrationsConfig(AppConfig):
     def ready(self) -> None:
         from hosts import holds
         from migrations_app import tasks  # noqa: F401 (registers them)
-        from migrations_app.actions import why_held
+        from migrations_app.actions import held_vms, why_held
 
         holds.HOLDS.append(why_held)
+        holds.HELD.append(held_vms)

@@ -7,8 +7,7 @@ only to write the answer.
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from hosts import holds, live
@@ -17,11 +16,9 @@ from hosts.inventory.placements import forget_host, record, settle
 from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
-from hosts.inventory.summary import WAITING_REASONS, running_copies
 from hosts.libvirt_client.addresses import find_addresses
 from hosts.libvirt_client.connection import Connection
-from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmState
-from hosts.models.inventory import ACTIVE_STATES
+from hosts.models import Host, Mount, MountState, VirtualMachine, VmState
 
 __all__ = [
     "forget_host",
@@ -35,7 +32,6 @@ __all__ = [
     "sync_guests",
     "sync_host",
     "sync_storage",
-    "with_running_copies",
 ]
 
 LOOKUPS_PER_SYNC = 25
@@ -106,16 +102,6 @@ def known_vms(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
     return vms.filter(host__isnull=False)
 
 
-def with_running_copies(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
-    """With `running_copies`, on how many hosts the guest itself is active. Two mean two writers on one disk."""
-    active = Placement.objects.filter(vm=OuterRef("pk"), present=True, state__in=ACTIVE_STATES)
-    running = active.exclude(state=VmState.PAUSED, reason__in=WAITING_REASONS).order_by().values("vm")
-    return vms.annotate(running_copies=Coalesce(Subquery(running.annotate(count=Count("pk")).values("count")), 0))
-
-
 def in_conflict(vm: VirtualMachine) -> bool:
     """Whether the guest runs on two hosts. While a migration holds it, that can be an instant of its switch-over."""
-    copies = getattr(vm, "running_copies", None)
-    if copies is None:
-        copies = len(running_copies(vm.placements.all()))
-    return copies > 1 and not holds.why(vm=vm)
+    return vm.running_copies > 1 and not holds.why(vm=vm)

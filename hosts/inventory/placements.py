@@ -11,11 +11,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import live
+from hosts.inventory.search_text import search_text
 from hosts.inventory.summary import is_stale, summarise
 from hosts.models import Host, Placement, VirtualMachine, VmState
 
 REPORTED = ("present", "state", "reason", "persistent", "autostart", "managed_save", "definition_digest", "facts")
-SUMMARY = ("host_id", "state", "name", "vcpus", "memory_mib")
+SUMMARY = ("host_id", "state", "name", "vcpus", "memory_mib", "running_copies")
 MANY = 50
 """More changed guests than this in one sync are told as one event on "vms", not one each."""
 
@@ -155,17 +156,17 @@ def _relabel(placements: list[Placement]) -> list[Placement]:
 
 def _summarise_into(vm: VirtualMachine, placements: list[Placement]) -> bool:
     summary = summarise(placements, at=vm.host_id, name=vm.name)
-    if all(getattr(vm, name) == getattr(summary, name) for name in SUMMARY):
-        return False
+    before = [getattr(vm, name) for name in (*SUMMARY, "search_text")]
     for name in SUMMARY:
         setattr(vm, name, getattr(summary, name))
-    return True
+    vm.search_text = search_text(vm, placements)
+    return before != [getattr(vm, name) for name in (*SUMMARY, "search_text")]
 
 
 def _write_summaries(vms: list[VirtualMachine]) -> None:
     for vm in vms:
         vm.seen = timezone.now()
-    VirtualMachine.objects.bulk_update(vms, ["host", "state", "name", "vcpus", "memory_mib", "seen"])
+    VirtualMachine.objects.bulk_update(vms, [*SUMMARY, "search_text", "seen"])
 
 
 def _tell(vms: Iterable[VirtualMachine], placements: Iterable[Placement]) -> None:

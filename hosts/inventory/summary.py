@@ -22,6 +22,7 @@ class Summary:
     name: str
     vcpus: int
     memory_mib: int
+    running_copies: int = 0
 
 
 def is_waiting_copy(placement: Placement) -> bool:
@@ -50,6 +51,7 @@ def summarise(placements: Sequence[Placement], *, at: int | None, name: str) -> 
         name=best.facts.get("name", name),
         vcpus=best.facts.get("vcpus", 0),
         memory_mib=best.facts.get("memory_mib", 0),
+        running_copies=len(running_copies(present)),
     )
 
 

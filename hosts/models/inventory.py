@@ -1,6 +1,7 @@
 """Hosts, the guests on them, and each host's own view of a guest."""
 
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -23,7 +24,21 @@ class HostState(models.TextChoices):
     UNREACHABLE = "unreachable", "unreachable"
 
 
-class Host(models.Model):
+class Described(models.Model):
+    """What people say of a thing beside what is known of it."""
+
+    note = models.TextField(blank=True, max_length=2000)
+    tags = models.TextField(blank=True, help_text="Words, folded and sorted, with a space before and after each.")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def tag_list(self) -> list[str]:
+        return self.tags.split()
+
+
+class Host(Described):
     """A machine that runs libvirtd and QEMU, or an NFS server that we log in to."""
 
     name = models.CharField(max_length=63, unique=True)
@@ -103,11 +118,11 @@ class VmState(models.TextChoices):
 ACTIVE_STATES = (VmState.RUNNING, VmState.IDLE, VmState.PAUSED, VmState.IN_SHUTDOWN, VmState.PMSUSPENDED)
 
 
-class VirtualMachine(models.Model):
+class VirtualMachine(Described):
     """One guest, by its UUID, wherever it is defined or runs; a summary of its placements."""
 
     uuid = models.UUIDField(unique=True)
-    name = models.CharField(max_length=255, db_index=True)
+    name = models.CharField(max_length=255)
     host = models.ForeignKey(
         Host,
         null=True,
@@ -124,10 +139,22 @@ class VirtualMachine(models.Model):
         blank=True,
         help_text="The guest's own address, pinged during a migration; the last one given or found.",
     )
+    running_copies = models.PositiveSmallIntegerField(
+        default=0, help_text="On how many hosts the guest itself is active. Two mean two writers on one disk."
+    )
+    search_text = models.TextField(
+        blank=True, help_text="What a search looks through, as inventory.search_text makes it."
+    )
     seen = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["name", "uuid"]
+        indexes = [
+            models.Index(fields=["name", "uuid"], name="vms_in_their_order"),
+            models.Index(fields=["host", "state"], name="vms_of_a_host"),
+            models.Index(fields=["state", "name"], name="vms_by_state"),
+            models.Index(fields=["running_copies"], condition=Q(running_copies__gt=1), name="vms_on_two_hosts"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -158,7 +185,14 @@ class Placement(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["vm", "host"], name="one_placement_per_vm_and_host")]
-        indexes = [models.Index(fields=["host", "present"], name="placements_of_a_host")]
+        indexes = [
+            models.Index(fields=["host", "present"], name="placements_of_a_host"),
+            # Few rows each: what the overview and the filters ask for of all guests.
+            models.Index(fields=["vm"], condition=Q(present=True, stale=True), name="stale_placements"),
+            models.Index(
+                fields=["vm", "state"], condition=Q(present=True, persistent=False), name="transient_placements"
+            ),
+        ]
         ordering = ["host__name"]
 
     def __str__(self) -> str:

@@ -1,10 +1,14 @@
 """How a state looks: its word, its icon and its tone, never colour alone. And the few tags that many pages share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.forms import BoundField
 from django.template import Context, Library
+from django.template.loader import render_to_string
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 register = Library()
@@ -138,11 +142,17 @@ def look_of(state: object, kind: str) -> Look:
     return LOOKS[kind].get(name, Look(name.replace("_", " "), NOT_KNOWN.icon, NOT_KNOWN.tone))
 
 
-@register.inclusion_tag("components/_badge.html")
-def badge(state: object, kind: str, word: str = "") -> dict[str, str]:
+@register.simple_tag
+def badge(state: object, kind: str, word: str = "") -> SafeString:
     """The badge of `state`; `word` replaces the usual one, where a page knows better."""
     look = look_of(state, kind)
-    return {"word": word or look.word, "icon": look.icon, "tone": look.tone}
+    return _badge(word or look.word, look.icon, look.tone)
+
+
+@lru_cache(maxsize=2048)
+def _badge(word: str, icon: str, tone: str) -> SafeString:
+    """Rendered once: a list has hundreds of the same."""
+    return render_to_string("components/_badge.html", {"word": word, "icon": icon, "tone": tone})
 
 
 @register.filter
@@ -190,10 +200,18 @@ def control(field: BoundField) -> SafeString:
     return field.as_widget(attrs={"class": " ".join(filter(None, classes))})
 
 
-@register.inclusion_tag("components/_icon.html")
-def icon(name: str, label: str = "") -> dict[str, str]:
-    """An icon of the sprite; without a `label` it is decoration and hidden from screen readers."""
-    return {"name": name, "label": label}
+@register.simple_tag
+@lru_cache(maxsize=2048)
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite; without a `label` it is decoration and hidden from screen readers. Rendered once."""
+    return render_to_string("components/_icon.html", {"name": name, "label": label})
+
+
+@register.simple_tag
+def name_options(names: Iterable[str], current: str | None) -> SafeString:
+    """The `<option>`s of a choice of names, `current` chosen: in one go, since there may be hundreds of them."""
+    pairs = ((" selected" if name == current else "", name) for name in names)
+    return format_html_join("", "<option{}>{}</option>", pairs)
 
 
 @register.inclusion_tag("components/_sort.html", takes_context=True)

@@ -12,8 +12,7 @@ from hosts.errors import Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
 from hosts.models import Host, HostGroup, HostState
-from hosts.views.overview import hosts_shown
-from hosts.views.rows import with_flags
+from hosts.views.rows import with_counts, with_flags
 
 SHOWN_VMS = 200
 SHOWN_VOLUMES = 200
@@ -22,9 +21,11 @@ SHOWN_VOLUMES = 200
 
 @require_safe
 def listing(request: HtmxHttpRequest) -> HttpResponse:
-    found = filters.HostFilter(filled(request), hosts_shown(request.user).prefetch_related("groups"))
+    found = filters.HostFilter(filled(request), access.hosts_for(request.user).prefetch_related("groups"))
+    page = page_of(request, found.qs)
     context = {
-        "page": page_of(request, found.qs),
+        "page": page,
+        "rows": with_counts(page.object_list),
         "filter": found,
         "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance")),
         "states": HostState.choices,
@@ -41,7 +42,7 @@ def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
     vms = filters.shown_vms(request.user).filter(placements__host=host, placements__present=True)
     pools = host.pools.annotate(volume_count=Count("volumes")).order_by("name").prefetch_related("volumes")
     context = {
-        "host": hosts_shown(request.user).prefetch_related("groups").get(pk=host.pk),
+        "host": with_counts([host])[0],
         "rows": with_flags(vms[:SHOWN_VMS], request.user),
         "vm_total": vms.count(),
         "pools": pools,

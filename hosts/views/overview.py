@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from hosts import access, filters, holds, inventory
+from hosts import access, filters, holds
 from hosts.http import HtmxHttpRequest, is_fragment
 from hosts.models import Host, HostState, Mount, MountState
 from hosts.models.inventory import ACTIVE_STATES
-from hosts.views.rows import BAD_MOUNTS
+from hosts.views.rows import BAD_MOUNTS, with_counts
 
 SHOWN_HOSTS = 24
 SHOWN_OF_A_KIND = 5
@@ -34,10 +33,10 @@ class Attention:
 
 @require_safe
 def overview(request: HtmxHttpRequest) -> HttpResponse:
-    hosts, vms = hosts_shown(request.user), filters.shown_vms(request.user)
+    hosts, vms = access.hosts_for(request.user), filters.shown_vms(request.user)
     mounts = access.mounts_for(request.user).select_related("host")
     context = {
-        "hosts": hosts.order_by(F("state").desc(), "name")[:SHOWN_HOSTS],
+        "hosts": with_counts(hosts.order_by(F("state").desc(), "name")[:SHOWN_HOSTS]),
         "host_count": hosts.count(),
         "online": hosts.filter(state=HostState.ONLINE).count(),
         "vm_count": vms.count(),
@@ -48,16 +47,6 @@ def overview(request: HtmxHttpRequest) -> HttpResponse:
         "may_manage": access.may(request.user, access.MANAGE),
     }
     return render(request, "hosts/_overview.html" if is_fragment(request) else "hosts/overview.html", context)
-
-
-def hosts_shown(user: access.AnyUser) -> QuerySet[Host]:
-    """The hosts that `user` may see, each with how many guests it has and how much memory is in use."""
-    rows = Host.objects.filter(pk__in=access.hosts_for(user).order_by().values("pk"))
-    return rows.annotate(
-        vm_count=Count("vms"),
-        running_count=Count("vms", filter=Q(vms__state__in=ACTIVE_STATES)),
-        memory_used_mib=F("memory_mib") - F("memory_free_mib"),
-    )
 
 
 def attention(hosts: QuerySet[Host], vms: Any, mounts: QuerySet[Mount]) -> Iterator[Attention]:
@@ -73,7 +62,7 @@ def attention(hosts: QuerySet[Host], vms: Any, mounts: QuerySet[Mount]) -> Itera
         placements__present=True, placements__persistent=False, placements__state__in=ACTIVE_STATES
     ).distinct()
     # The half that a migration has begun at its destination is transient too, and no reason to worry.
-    for vm in islice((vm for vm in transient if not holds.why(vm=vm)), SHOWN_OF_A_KIND):
+    for vm in transient.exclude(uuid__in=holds.held_vms())[:SHOWN_OF_A_KIND]:
         text = "It has no definition on its host: it vanishes when it shuts down. Define it."
         yield Attention("warning", f"{vm.name} is transient", text, vm.get_absolute_url())
     stale = vms.filter(placements__present=True, placements__stale=True).distinct()
@@ -84,8 +73,7 @@ def attention(hosts: QuerySet[Host], vms: Any, mounts: QuerySet[Mount]) -> Itera
 
 
 def guests_on_two_hosts(vms: Any) -> Iterator[Attention]:
-    conflicts = (vm for vm in vms.filter(running_copies__gt=1) if inventory.in_conflict(vm))
-    for vm in islice(conflicts, SHOWN_OF_A_KIND):
+    for vm in vms.filter(running_copies__gt=1).exclude(uuid__in=holds.held_vms())[:SHOWN_OF_A_KIND]:
         places = " and ".join(row.host.name for row in vm.shown_placements if row.is_active)
         text = f"Active on {places}: two guests write to the same disks. Force one of them off at once."
         yield Attention("error", f"{vm.name} runs on two hosts", text, vm.get_absolute_url())

@@ -3,16 +3,32 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import Count, Q
+
 from hosts import access, inventory
-from hosts.models import MountState, VirtualMachine
+from hosts.models import Host, MountState, VirtualMachine
+from hosts.models.inventory import ACTIVE_STATES
 
 BAD_MOUNTS = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
+ACTIVE = Q(state__in=ACTIVE_STATES)
 
 
 def with_flags(vms: Iterable[VirtualMachine], user: access.AnyUser) -> list[dict[str, Any]]:
     """Each guest (of filters.shown_vms) with its flags in the words of look.LOOKS, and whether `user` may operate it."""
     operable = set(access.hosts_for(user, access.OPERATE).values_list("pk", flat=True))
     return [{"vm": vm, "flags": flags_of(vm), "may_operate": vm.host_id in operable} for vm in vms]
+
+
+def with_counts(hosts: Iterable[Host]) -> list[Host]:
+    """Each host with how many guests it has and how many of them are active: one statement for all."""
+    found = list(hosts)
+    counted = VirtualMachine.objects.filter(host__in=[host.pk for host in found]).order_by().values("host")
+    counts = {row["host"]: row for row in counted.annotate(all=Count("pk"), active=Count("pk", filter=ACTIVE))}
+    for host in found:
+        row = counts.get(host.pk, {"all": 0, "active": 0})
+        host.vm_count, host.running_count = row["all"], row["active"]  # type: ignore[attr-defined]
+        host.memory_used_mib = host.memory_mib - host.memory_free_mib  # type: ignore[attr-defined]
+    return found
 
 
 def flags_of(vm: VirtualMachine) -> list[str]:

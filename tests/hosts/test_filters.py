@@ -27,10 +27,13 @@ def two_vms() -> tuple[VirtualMachine, VirtualMachine]:
 
 def test_a_guest_is_found_by_name_uuid_mac_address_and_host(two_vms: tuple[VirtualMachine, VirtualMachine]) -> None:
     web, _ = two_vms
-    for text in ("we", str(web.uuid), str(web.uuid)[:8], "52:54:00:AA:BB:01", "bb:01", "100.10", "vm-1"):
+    macs = ("52:54:00:AA:BB:01", "bb:01", "52-54-00-aa-bb-01")
+    for text in ("we", str(web.uuid), web.uuid.hex, str(web.uuid)[:8], *macs, "100.10", "vm-1", "WEB kvm-1"):
         assert names(urlencode({"q": text})) == ["web"], text
     assert names("q=52:54:00") == ["db", "web"]
     assert names("q=<script>") == []
+    assert names("q=web+kvm-2") == []
+    assert names("q=%25") == []
 
 
 def test_guests_are_filtered_by_host_state_and_leftovers(two_vms: tuple[VirtualMachine, VirtualMachine]) -> None:

@@ -6,11 +6,20 @@ from uuid import UUID
 import django_filters as filters
 from django.db.models import Prefetch, Q, QuerySet
 
-from hosts import access, inventory
+from hosts import access, holds, inventory
 from hosts.models import AuditEvent, Host, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
+from hosts.models.inventory import ACTIVE_STATES
 
 PART_OF_MAC = re.compile(r"[0-9a-f]{2}-[0-9a-f]{2}(?:-[0-9a-f]{2}){1,4}")
 """As Windows and switches write it, with dashes; libvirt writes colons. Three parts at least: two may be of a name."""
+
+ATTENTION = [
+    ("two-hosts", "on two hosts"),
+    ("transient", "transient"),
+    ("stale", "with a stale copy"),
+    ("host-away", "host away"),
+]
+"""Why a guest may need a look, in the order of how bad it is."""
 
 
 def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
@@ -21,12 +30,15 @@ def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
 
 
 class HostFilter(filters.FilterSet):
-    """`?q=` finds name, URI, host name and addresses."""
+    """`?q=` finds name, URI, host name, addresses, note and tags."""
 
     q = filters.CharFilter(method="search", label="Search")
     state = filters.MultipleChoiceFilter(choices=HostState.choices)
     group = filters.CharFilter(field_name="groups__name", label="Group")
     maintenance = filters.BooleanFilter()
+    tag = filters.CharFilter(method="tagged", label="Tag")
+    libvirt = filters.CharFilter(field_name="libvirt_version", label="Version of libvirt")
+    qemu = filters.CharFilter(field_name="hypervisor_version", label="Version of QEMU")
     sort = filters.OrderingFilter(fields=["name", "state", "cpus", "memory_mib", "memory_free_mib", "last_seen"])
 
     class Meta:
@@ -39,9 +51,14 @@ class HostFilter(filters.FilterSet):
             | Q(uri__icontains=value)
             | Q(hostname__icontains=value)
             | Q(migration_address__icontains=value)
+            | Q(note__icontains=value)
+            | Q(tags__contains=value.casefold())
             | Q(groups__name__iexact=value)
         )
         return hosts.filter(wanted).distinct()
+
+    def tagged(self, hosts: QuerySet[Host], name: str, value: str) -> QuerySet[Host]:
+        return hosts.filter(tags__contains=f" {value.strip().casefold()} ")
 
 
 class VmFilter(filters.FilterSet):
@@ -51,6 +68,9 @@ class VmFilter(filters.FilterSet):
     host = filters.CharFilter(field_name="host__name", label="Host")
     state = filters.MultipleChoiceFilter(choices=VmState.choices)
     stale = filters.BooleanFilter(method="with_stale_copy", label="Has a leftover definition")
+    group = filters.CharFilter(field_name="host__groups__name", label="Group of its host")
+    tag = filters.CharFilter(method="tagged", label="Tag")
+    attention = filters.ChoiceFilter(choices=ATTENTION, method="in_need", label="Needs attention")
     sort = filters.OrderingFilter(
         fields=[
             ("name", "name"),
@@ -68,13 +88,35 @@ class VmFilter(filters.FilterSet):
     def search(self, vms: QuerySet[VirtualMachine], name: str, value: str) -> QuerySet[VirtualMachine]:
         for word in value.casefold().split():
             sought = word.replace("-", ":") if PART_OF_MAC.fullmatch(word) else word
-            uuid = _uuid(word)
+            uuid = uuid_of(word)
             vms = vms.filter(Q(uuid=uuid) if uuid else Q(search_text__contains=sought) | Q(address__contains=sought))
         return vms
 
     def with_stale_copy(self, vms: QuerySet[VirtualMachine], name: str, value: bool) -> QuerySet[VirtualMachine]:
         stale = Q(pk__in=Placement.objects.filter(stale=True, present=True).values("vm"))
         return vms.filter(stale if value else ~stale)
+
+    def tagged(self, vms: QuerySet[VirtualMachine], name: str, value: str) -> QuerySet[VirtualMachine]:
+        return vms.filter(tags__contains=f" {value.strip().casefold()} ")
+
+    def in_need(self, vms: QuerySet[VirtualMachine], name: str, value: str) -> QuerySet[VirtualMachine]:
+        return needing(vms, value)
+
+
+def needing(vms: QuerySet[VirtualMachine], kind: str) -> QuerySet[VirtualMachine]:
+    """Those of `vms` that need a look for the reason `kind` of ATTENTION.
+
+    A guest under migration is transient at its destination and seen on two hosts for an instant: no reason to worry.
+    """
+    present = Placement.objects.filter(present=True).order_by()
+    if kind == "stale":
+        return vms.filter(pk__in=present.filter(stale=True).values("vm"))
+    if kind == "host-away":
+        return vms.filter(host__state=HostState.UNREACHABLE)
+    settled = vms.exclude(uuid__in=holds.held_vms())
+    if kind == "two-hosts":
+        return settled.filter(running_copies__gt=1)
+    return settled.filter(pk__in=present.filter(persistent=False, state__in=ACTIVE_STATES).values("vm"))
 
 
 class MountFilter(filters.FilterSet):
@@ -138,7 +180,8 @@ class AuditFilter(filters.FilterSet):
         return events.filter(wanted | Q(detail__icontains=value) | Q(action__icontains=value))
 
 
-def _uuid(text: str) -> UUID | None:
+def uuid_of(text: str) -> UUID | None:
+    """`text` as a UUID, however it is written; None where it is none."""
     try:
         return UUID(text)
     except ValueError:

@@ -199,6 +199,25 @@ class ReasonForm(forms.Form):
     reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
 
 
+class DescriptionForm(ServiceForm):
+    """What people say of a guest or host."""
+
+    tags = text(
+        "Tags",
+        "Words with spaces or commas between them; lists are searched and filtered by them.",
+        example="production db team:web",
+        required=False,
+        limit=1000,
+    )
+    note = forms.CharField(
+        label="Note",
+        help_text="What the next person should know. Plain text; searches find it.",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 6}),
+    )
+
+
 class BindingForm(ServiceForm):
     """A role, and on which hosts."""
 

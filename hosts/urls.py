@@ -3,7 +3,22 @@
 from django.urls import path
 
 from hosts.pools import POOL_ACTS
-from hosts.views import account, audit, connect, hosts, image_moves, mounts, overview, people, pools, storage, vms
+from hosts.views import (
+    account,
+    audit,
+    bulk,
+    connect,
+    describe,
+    hosts,
+    image_moves,
+    mounts,
+    overview,
+    people,
+    pools,
+    storage,
+    vm_list,
+    vms,
+)
 
 app_name = "hosts"
 urlpatterns = [
@@ -12,6 +27,7 @@ urlpatterns = [
     path("hosts/add/", connect.add, name="add"),
     path("hosts/<str:name>/", hosts.detail, name="detail"),
     path("hosts/<str:name>/edit/", connect.edit, name="edit"),
+    path("hosts/<str:name>/describe/", describe.host, name="describe-host"),
     path("hosts/<str:name>/test/", connect.test, name="test"),
     path("hosts/<str:name>/remove/", hosts.remove, name="remove"),
     path("hosts/<str:name>/refresh/", hosts.refresh, name="refresh"),
@@ -39,7 +55,12 @@ urlpatterns = [
     path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/resize/", pools.resize, name="resize-volume"),
     path("hosts/<str:name>/pools/<str:pool>/volumes/<str:volume>/delete/", pools.delete, name="delete-volume"),
     path("exports/", mounts.exports, name="exports"),
-    path("vms/", vms.listing, name="vms"),
+    path("vms/", vm_list.listing, name="vms"),
+    path("vms/rows/", vm_list.rows, name="vm-rows"),
+    path("vms/views/", vm_list.save_view, name="save-view"),
+    path("vms/views/<int:pk>/remove/", vm_list.remove_view, name="remove-view"),
+    *[path(f"vms/bulk/{act}/", bulk.bulk, {"act": act}, name=f"bulk-{act}") for act in bulk.WORDS],
+    path("vms/<uuid:uuid>/describe/", describe.vm, name="describe-vm"),
     path("vms/<uuid:uuid>/", vms.detail, name="vm"),
     path("vms/<uuid:uuid>/<str:act>/", vms.act, name="vm-act"),
     path("storage/", storage.storage, name="storage"),

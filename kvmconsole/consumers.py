@@ -1,4 +1,5 @@
-"""The two WebSockets: fragments for pages, JSON for programs. They send only; whoever wants to act posts a form."""
+"""The two WebSockets: fragments for pages, JSON for programs. Whoever wants to act posts a form; a page only says here
+which rows it shows."""
 
 import json
 import re
@@ -20,6 +21,9 @@ TOPIC = re.compile(
 LOOK_AGAIN_S = 30.0
 """How long a user's rights are believed before they are read again."""
 SIGNED_OUT, FORBIDDEN = 4401, 4403
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MOST_ROWS = 500
+"""More rows than a page shows."""
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -79,10 +83,26 @@ class LiveConsumer(AsyncWebsocketConsumer):
 class PageConsumer(LiveConsumer):
     """Events become fragments, one root element per message, or a signal on which the page reads itself again."""
 
+    rows: frozenset[str] | set[str] = frozenset()
+
     async def wanted_topics(self) -> list[str]:
         query = self.scope.get("query_string", b"").decode(errors="replace")
         wanted = [part.removeprefix("topic=") for part in query.split("&") if part.startswith("topic=")]
         return [topic for part in wanted for topic in part.split(",") if TOPIC.fullmatch(topic)]
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """`{"rows": [UUID, …]}`: the guests that the page shows now, listened to instead of those it showed before."""
+        wanted = {f"vm.{uuid}" for uuid in rows_named(text_data or "")} - set(self.topics)
+        for topic in self.rows - wanted:
+            await self.channel_layer.group_discard(topic, self.channel_name)
+        for topic in wanted - self.rows:
+            await self.channel_layer.group_add(topic, self.channel_name)
+        self.rows = wanted
+
+    async def disconnect(self, code: int) -> None:
+        await super().disconnect(code)
+        for topic in self.rows:
+            await self.channel_layer.group_discard(topic, self.channel_name)
 
     async def deliver(self, event: dict[str, Any]) -> None:
         if not event["fragments"]:
@@ -106,6 +126,15 @@ class MigrationConsumer(LiveConsumer):
     async def deliver(self, event: dict[str, Any]) -> None:
         if migration := event["data"].get("m"):
             await self.send(json.dumps({"type": "migration", **migration}))
+
+
+def rows_named(text: str) -> list[str]:
+    """The UUIDs that a page sent; nothing where it sent anything else."""
+    try:
+        rows = json.loads(text)["rows"]
+        return [row for row in rows[:MOST_ROWS] if isinstance(row, str) and UUID_TEXT.fullmatch(row)]
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 def rights_of(user_pk: int, session_key: str | None) -> tuple[set[int] | None, bool]:

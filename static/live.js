@@ -6,6 +6,7 @@ const announcer = document.getElementById("announcer");
 const GONE_AWAY = [1000, 1001]; // a server that was stopped tidily; the extension reconnects on the other codes by itself
 const STATES = { 4401: "signed-out", 4403: "forbidden" };
 const PER_TOPIC_MS = 1000;
+const OF_ALL_VMS_MS = 5000; // "vms" is told of any guest of the fleet; the rows on the page are told of by themselves
 const waiting = new Map();
 let attempts = 0;
 
@@ -20,15 +21,21 @@ function tell(topic) {
   }
   waiting.set(topic, false);
   htmx.trigger(body, `live:${topic}`);
+  htmx.trigger(body, "live:topic", { topic });
   setTimeout(() => {
     const again = waiting.get(topic);
     waiting.delete(topic);
     if (again) tell(topic);
-  }, PER_TOPIC_MS);
+  }, topic === "vms" ? OF_ALL_VMS_MS : PER_TOPIC_MS);
 }
 
-body.addEventListener("htmx:wsOpen", () => {
+// The rows that rows.js has found on the page: the socket listens to these beside its page's topics.
+let send = null;
+body.addEventListener("live:listen", ({ detail }) => send?.(JSON.stringify({ rows: detail })));
+
+body.addEventListener("htmx:wsOpen", ({ detail }) => {
   attempts = 0;
+  send = (text) => detail.socketWrapper.sendImmediately(text);
   body.dataset.live = "open";
   htmx.trigger(body, "live:open");
 });

@@ -1,6 +1,7 @@
 """What people do to hosts and guests: used by pages, API and commands alike. Who may is for the edges to check."""
 
 from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
+from hosts.actions.describe import describe
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
 from hosts.actions.vms import (
     VM_ACTS,
@@ -25,6 +26,7 @@ __all__ = [
     "adopt",
     "compatible_cpu",
     "define",
+    "describe",
     "destroy",
     "edit_host",
     "eject",

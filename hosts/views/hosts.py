@@ -12,11 +12,14 @@ from hosts.errors import Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
 from hosts.models import Host, HostGroup, HostState
-from hosts.views.rows import with_counts, with_flags
+from hosts.views import vm_list
+from hosts.views.rows import with_counts
 
-SHOWN_VMS = 200
 SHOWN_VOLUMES = 200
-"""On a host's own page; the lists have pages."""
+"""Of a pool, on a host's own page; the lists have pages."""
+
+KEPT = {"tag": "Tag", "libvirt": "libvirt", "qemu": "QEMU"}
+"""Filters of the list that links set, and a tick takes away."""
 
 
 @require_safe
@@ -27,7 +30,8 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
         "page": page,
         "rows": with_counts(page.object_list),
         "filter": found,
-        "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance")),
+        "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance", *KEPT)),
+        "kept_filters": [(name, (word, value)) for name, word in KEPT.items() if (value := request.GET.get(name))],
         "states": HostState.choices,
         "groups": HostGroup.objects.filter(hosts__in=access.hosts_for(request.user)).distinct(),
         "default_sort": "name",
@@ -39,12 +43,13 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
     host = host_for(request, name)
-    vms = filters.shown_vms(request.user).filter(placements__host=host, placements__present=True)
+    here = filters.shown_vms(request.user).filter(placements__host=host, placements__present=True)
+    page = page_of(request, here)
     pools = host.pools.annotate(volume_count=Count("volumes")).order_by("name").prefetch_related("volumes")
     context = {
         "host": with_counts([host])[0],
-        "rows": with_flags(vms[:SHOWN_VMS], request.user),
-        "vm_total": vms.count(),
+        **vm_list.table(request, page.object_list),
+        "page": page,
         "pools": pools,
         "shown_volumes": SHOWN_VOLUMES,
         "mounts": host.mounts.all(),

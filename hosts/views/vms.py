@@ -1,4 +1,4 @@
-"""Guests: the list, one of them, and what is done to it."""
+"""One guest, and what is done to it."""
 
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from hosts import access, actions, filters, holds
 from hosts.errors import HostError, Refused
 from hosts.forms import ReasonForm
-from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
-from hosts.models import Host, VirtualMachine, VmState
-from hosts.views.rows import flags_of, with_flags
+from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
+from hosts.models import Host, VirtualMachine
+from hosts.views.rows import flags_of
 
 CONFIRMED = ("destroy", "redefine", "undefine-stale", "adopt")
 """What can't be undone is asked for on a page of its own."""
@@ -29,24 +29,6 @@ DONE = {
     "undefine-stale": "The stale copy of {vm} on {host} was removed; its disks were not touched.",
     "adopt": "The definition of {vm} on {host} is the good one now.",
 }
-
-
-@require_safe
-def listing(request: HtmxHttpRequest) -> HttpResponse:
-    found = filters.VmFilter(filled(request), filters.shown_vms(request.user))
-    page = page_of(request, found.qs)
-    context = {
-        "page": page,
-        "rows": with_flags(page.object_list, request.user),
-        "filter": found,
-        "filtered": any(request.GET.get(name) for name in ("q", "state", "host", "stale")),
-        "states": VmState.choices,
-        "hosts": access.hosts_for(request.user).values_list("name", flat=True),
-        "default_sort": "name",
-        "may_manage": access.may(request.user, access.MANAGE),
-        "may_operate": access.may_anywhere(request.user, access.OPERATE),
-    }
-    return render(request, "hosts/_vms.html" if is_fragment(request) else "hosts/vms.html", context)
 
 
 @require_safe

@@ -6,7 +6,7 @@ from typing import Any
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
-from hosts.models import ApiToken, RoleBinding
+from hosts.models import ApiToken, RoleBinding, SavedView
 from migrations_app.states import State
 from tests import build
 
@@ -55,6 +55,8 @@ class World:
             "admin": build.user("anna", role="admin"),
             "stranger": build.user("stan", role="operator", scope=self.site_b),
         }
+        for user in self.users.values():
+            SavedView.objects.create(user=user, name="mine", query="state=running")
         self.tokens = {name: ApiToken.issue(user=user) for name, user in self.users.items()}
         self.clients = {name: Client() for name in ("anonymous", *self.users)}
         for name, user in self.users.items():
@@ -97,6 +99,7 @@ class World:
             "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),
             "hosts:group": type(self.site_a).objects.filter(pk=self.site_a.pk),
             "hosts:remove-group": type(self.site_a).objects.filter(pk=self.site_a.pk),
+            "hosts:remove-view": SavedView.objects.filter(user=self.users.get(persona, self.users["nobody"])),
             "hosts:revoke-token": ApiToken.objects.filter(user=self.users.get(persona, self.users["nobody"])),
             **{key: [self.users["nobody"]] for key in ("hosts:user", "hosts:set-active", "hosts:new-password")},
             **{key: [self.mount] for key in ("hosts:unmount", "hosts:forget-mount", "hosts-api:mount")},
@@ -105,6 +108,8 @@ class World:
 
     def query(self, route: str) -> str:
         return {
+            "hosts:vm-rows": f"?vm={self.vm.uuid}",
+            **dict.fromkeys(("hosts:bulk-start", "hosts:bulk-shutdown"), f"?vm={self.vm.uuid}"),
             "migrations:new": f"?vm={self.vm.uuid}",
             "migrations:evacuation-new": f"?host={self.h1.name}",
             "hosts:exports": f"?server=127.0.0.1&host={self.h1.name}",
@@ -117,6 +122,8 @@ class World:
         rule = {"name": "a rule", "kind": "apart"}
         vms = [vm.pk for vm in self.rule.vms.all()]
         return {
+            "hosts:save-view": {"name": "those of mine", "query": "state=running"},
+            **{name: {"vm": str(self.vm.uuid)} for name in ("hosts:bulk-start", "hosts:bulk-shutdown")},
             "migrations:evacuations": {"vm": str(self.vm.uuid), **how},
             "migrations:evacuation-edit": how,
             "migrations:move-destination": {"destination": self.h2.name},

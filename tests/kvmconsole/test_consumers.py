@@ -142,3 +142,21 @@ async def test_an_event_from_another_thread_arrives_at_once() -> None:
 
 def _event(topic: str) -> dict[str, Any]:
     return {"type": "live.event", "topic": topic, "fragments": [], "data": {}}
+
+
+async def test_a_page_hears_of_the_rows_it_names_last_and_of_no_other() -> None:
+    _, everybody, _ = await in_thread(seed)
+    first, second = "0" * 8 + "-0000-4000-8000-" + "0" * 12, "1" * 8 + "-0000-4000-8000-" + "1" * 12
+    page = socket("/ws/?topic=migrations", ORIGIN, everybody)
+    assert (await page.connect())[0]
+    for said in (json.dumps({"rows": [first]}), json.dumps({"rows": [second, "vms", 7]}), "no json", "[]"):
+        await page.send_to(text_data=said)
+        if said.startswith("{"):
+            named = said
+    await page.send_to(text_data=named)
+    assert await page.receive_nothing(timeout=0.3)
+    for uuid in (first, second):
+        await in_thread(live.publish, f"vm.{uuid}")
+    assert f'data-topic="vm.{second}"' in await page.receive_from(timeout=5)
+    assert await page.receive_nothing(timeout=0.3)
+    await page.disconnect()

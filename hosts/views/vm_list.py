@@ -1,0 +1,109 @@
+"""The list of guests: found, sorted, shown as one likes; all of that stands in its address."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from hosts import access, filters
+from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of, see_other
+from hosts.models import SavedView, VmState
+from hosts.views.rows import with_flags
+
+COLUMNS = {
+    "state": "State",
+    "host": "Host",
+    "vcpus": "vCPUs",
+    "memory": "Memory",
+    "address": "Address",
+    "uuid": "UUID",
+    "note": "Note",
+}
+SORTED_BY = {"state": "state", "host": "host", "vcpus": "vcpus", "memory": "memory_mib"}
+USUAL = ("state", "host", "vcpus", "memory")
+FILTERS = ("q", "state", "host", "group", "tag", "attention", "stale")
+MOST_ROWS = 200
+"""In one answer of `rows`; a page of the list shows fewer."""
+MOST_VIEWS = 30
+
+
+@require_safe
+def listing(request: HtmxHttpRequest) -> HttpResponse:
+    found = filters.VmFilter(filled(request), filters.shown_vms(request.user))
+    page = page_of(request, found.qs)
+    kept = request.GET.copy()
+    kept.pop("page", None)
+    context = {
+        **table(request, page.object_list),
+        "page": page,
+        "query": kept.urlencode(),
+        "filter": found,
+        "filtered": any(request.GET.get(name) for name in FILTERS),
+        "default_sort": "name",
+    }
+    if is_fragment(request):
+        return render(request, "hosts/_vms.html", context)
+    return render(request, "hosts/vms.html", context | around(request))
+
+
+def table(request: HtmxHttpRequest, vms: Any) -> dict[str, Any]:
+    """What _vm_table.html and _vm_row.html need for these guests."""
+    chosen = [name for name in request.GET.getlist("columns") if name in COLUMNS] or list(USUAL)
+    shown = QueryDict(mutable=True)
+    shown.setlist("columns", chosen if chosen != list(USUAL) else [])
+    return {
+        "rows": with_flags(vms, request.user),
+        "columns": [(name, COLUMNS[name], SORTED_BY.get(name)) for name in COLUMNS if name in chosen],
+        "column_names": chosen,
+        "rows_query": shown.urlencode(),
+        "may_operate": access.may_anywhere(request.user, access.OPERATE),
+    }
+
+
+def around(request: HtmxHttpRequest) -> dict[str, Any]:
+    """What stands around the list and is not read again with it."""
+    return {
+        "states": VmState.choices,
+        "kinds": filters.ATTENTION,
+        "hosts": access.hosts_for(request.user).order_by("name").values_list("name", flat=True),
+        "all_columns": COLUMNS.items(),
+        "views": request.user.saved_views.all(),
+        "may_manage": access.may(request.user, access.MANAGE),
+    }
+
+
+@require_safe
+def rows(request: HtmxHttpRequest) -> HttpResponse:
+    """The rows of the guests that the query string names (`vm`), as far as one may see them; rows.js puts them in place."""
+    named = {uuid for text in request.GET.getlist("vm")[:MOST_ROWS] if (uuid := filters.uuid_of(text))}
+    found = filters.shown_vms(request.user).filter(uuid__in=named)
+    context = table(request, found) | {"plain": "plain" in request.GET}
+    return render(request, "hosts/_vm_rows.html", context)
+
+
+@require_POST
+def save_view(request: HtmxHttpRequest) -> HttpResponse:
+    """Keep the list as it is shown under a name; the same name again replaces what it stood for."""
+    name = " ".join(request.POST.get("name", "").split())
+    query = QueryDict(request.POST.get("query", "")[:2000]).urlencode()
+    mine = SavedView.objects.filter(user=request.user)
+    address = f"{reverse('hosts:vms')}?{query}"
+    if not name or len(name) > 40 or len(query) > 1000:
+        messages.error(request, "A view needs a name of at most 40 characters, and a filter that is not that long.")
+    elif mine.exclude(name=name).count() >= MOST_VIEWS:
+        messages.error(request, f"You have {MOST_VIEWS} views already; remove one first.")
+    else:
+        mine.update_or_create(user=request.user, name=name, defaults={"query": query})
+        messages.success(request, f"“{name}” is kept. To share it, pass its address on.")
+    return see_other(request, address)
+
+
+@require_POST
+def remove_view(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(SavedView, pk=pk, user=request.user)
+    view.delete()
+    messages.success(request, f"The view “{view.name}” was removed; no VM was touched.")
+    return see_other(request, reverse("hosts:vms"))

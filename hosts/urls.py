@@ -9,6 +9,7 @@ from hosts.views import (
     bulk,
     connect,
     describe,
+    fleet,
     hosts,
     image_moves,
     mounts,
@@ -23,6 +24,7 @@ from hosts.views import (
 app_name = "hosts"
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("map/", fleet.fleet, name="map"),
     path("hosts/", hosts.listing, name="list"),
     path("hosts/add/", connect.add, name="add"),
     path("hosts/<str:name>/", hosts.detail, name="detail"),

@@ -28,6 +28,7 @@ urlpatterns = [
     path("<int:pk>/requeue/", views.requeue, name="requeue"),
     path("estimates/", views.estimates, name="estimates"),
     path("running/", views.running, name="running"),
+    path("map/", views.map_moves, name="map-moves"),
     path("export.csv", views.export, name="export"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/live.xml", views.live_xml, name="live-xml"),

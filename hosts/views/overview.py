@@ -1,8 +1,10 @@
 """The first page: what needs a look, and each host at a glance."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import F, QuerySet
 from django.http import HttpResponse
@@ -10,13 +12,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from hosts import access, filters, holds
+from hosts import access, filters
 from hosts.http import HtmxHttpRequest, is_fragment
-from hosts.models import Host, HostState, Mount, MountState
+from hosts.models import Host, HostState, Mount, MountState, VirtualMachine
 from hosts.models.inventory import ACTIVE_STATES
 from hosts.views.rows import BAD_MOUNTS, with_counts
 
-SHOWN_HOSTS = 24
+SHOWN_HOSTS = 12
 SHOWN_OF_A_KIND = 5
 """Of one kind of trouble; the lists show them all."""
 
@@ -31,6 +33,16 @@ class Attention:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """All of one kind: how many, where they are listed, and the first of them."""
+
+    title: str
+    count: int
+    url: str
+    items: list[Attention]
+
+
 @require_safe
 def overview(request: HtmxHttpRequest) -> HttpResponse:
     hosts, vms = access.hosts_for(request.user), filters.shown_vms(request.user)
@@ -43,37 +55,70 @@ def overview(request: HtmxHttpRequest) -> HttpResponse:
         "running": vms.filter(state__in=ACTIVE_STATES).count(),
         "mount_count": mounts.count(),
         "healthy": mounts.filter(state=MountState.HEALTHY).count(),
-        "attention": [*attention(hosts, vms, mounts)],
+        "troubles": [one for one in troubles(hosts, vms, mounts) if one.count],
         "may_manage": access.may(request.user, access.MANAGE),
     }
     return render(request, "hosts/_overview.html" if is_fragment(request) else "hosts/overview.html", context)
 
 
-def attention(hosts: QuerySet[Host], vms: Any, mounts: QuerySet[Mount]) -> Iterator[Attention]:
-    """What needs a look, the worst first. `vms` carries the annotations of access and inventory."""
-    yield from guests_on_two_hosts(vms)
-    for host in hosts.filter(state=HostState.UNREACHABLE)[:SHOWN_OF_A_KIND]:
-        text = " ".join(f"{part.rstrip('.')}." for part in (host.error, host.hint) if part)
-        yield Attention("error", f"{host.name} is unreachable", text, host.get_absolute_url())
-    for mount in mounts.filter(state__in=BAD_MOUNTS)[:SHOWN_OF_A_KIND]:
-        title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
-        yield Attention("warning", title, mount.detail or mount.source, reverse("hosts:mounts", args=[mount.host.name]))
-    transient = vms.filter(
-        placements__present=True, placements__persistent=False, placements__state__in=ACTIVE_STATES
-    ).distinct()
-    # The half that a migration has begun at its destination is transient too, and no reason to worry.
-    for vm in transient.exclude(uuid__in=holds.held_vms())[:SHOWN_OF_A_KIND]:
-        text = "It has no definition on its host: it vanishes when it shuts down. Define it."
-        yield Attention("warning", f"{vm.name} is transient", text, vm.get_absolute_url())
-    stale = vms.filter(placements__present=True, placements__stale=True).distinct()
-    for vm in stale[:SHOWN_OF_A_KIND]:
-        places = ", ".join(row.host.name for row in vm.shown_placements if row.stale)
-        text = f"A leftover definition on {places}; the guest lives on {vm.host}. It can't be started from there."
-        yield Attention("info", f"{vm.name} has a stale copy", text, vm.get_absolute_url())
+def troubles(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: QuerySet[Mount]) -> Iterator[Trouble]:
+    """What needs a look, the worst first; a kind of which there is none is left out."""
+    away = hosts.filter(state=HostState.UNREACHABLE)
+    bad = mounts.filter(state__in=BAD_MOUNTS)
+    bad_url = f"{reverse('hosts:storage')}?{urlencode({'state': list(BAD_MOUNTS)}, doseq=True)}"
+    vm_list = reverse("hosts:vms")
+    found = {kind: filters.needing(vms, kind) for kind, _ in filters.ATTENTION}
+    yield Trouble("VMs on two hosts", found["two-hosts"].count(), f"{vm_list}?attention=two-hosts",
+                  [*map(_on_two_hosts, found["two-hosts"][:SHOWN_OF_A_KIND])])  # fmt: skip
+    yield Trouble("Hosts away", away.count(), f"{reverse('hosts:list')}?state=unreachable",
+                  [*map(_away, away[:SHOWN_OF_A_KIND])])  # fmt: skip
+    yield Trouble("Mounts not as wanted", bad.count(), bad_url, [*map(_mount, bad[:SHOWN_OF_A_KIND])])
+    yield Trouble("Transient VMs", found["transient"].count(), f"{vm_list}?attention=transient",
+                  [*map(_transient, found["transient"][:SHOWN_OF_A_KIND])])  # fmt: skip
+    yield Trouble("Stale copies", found["stale"].count(), f"{vm_list}?attention=stale",
+                  [*map(_stale, found["stale"][:SHOWN_OF_A_KIND])])  # fmt: skip
+    odd = [*odd_versions(hosts)]
+    yield Trouble("Versions that differ", len(odd), reverse("hosts:list"), odd[:SHOWN_OF_A_KIND])
 
 
-def guests_on_two_hosts(vms: Any) -> Iterator[Attention]:
-    for vm in vms.filter(running_copies__gt=1).exclude(uuid__in=holds.held_vms())[:SHOWN_OF_A_KIND]:
-        places = " and ".join(row.host.name for row in vm.shown_placements if row.is_active)
-        text = f"Active on {places}: two guests write to the same disks. Force one of them off at once."
-        yield Attention("error", f"{vm.name} runs on two hosts", text, vm.get_absolute_url())
+def _on_two_hosts(vm: Any) -> Attention:
+    places = " and ".join(row.host.name for row in vm.shown_placements if row.is_active)
+    text = f"Active on {places}: two guests write to the same disks. Force one of them off at once."
+    return Attention("error", f"{vm.name} runs on two hosts", text, vm.get_absolute_url())
+
+
+def _away(host: Host) -> Attention:
+    text = " ".join(f"{part.rstrip('.')}." for part in (host.error, host.hint) if part)
+    return Attention("error", f"{host.name} is unreachable", text, host.get_absolute_url())
+
+
+def _mount(mount: Mount) -> Attention:
+    title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
+    return Attention("warning", title, mount.detail or mount.source, reverse("hosts:mounts", args=[mount.host.name]))
+
+
+def _transient(vm: VirtualMachine) -> Attention:
+    text = "It has no definition on its host: it vanishes when it shuts down. Define it."
+    return Attention("warning", f"{vm.name} is transient", text, vm.get_absolute_url())
+
+
+def _stale(vm: Any) -> Attention:
+    places = ", ".join(row.host.name for row in vm.shown_placements if row.stale)
+    text = f"A leftover definition on {places}; the guest lives on {vm.host}. It can't be started from there."
+    return Attention("info", f"{vm.name} has a stale copy", text, vm.get_absolute_url())
+
+
+def odd_versions(hosts: QuerySet[Host]) -> Iterator[Attention]:
+    """Each version of libvirt and QEMU that is not the one that most hosts have."""
+    rows = hosts.order_by().values_list("libvirt_version", "hypervisor_version")
+    counted = Counter(rows.filter(state=HostState.ONLINE))
+    for place, (word, name) in enumerate((("QEMU", "qemu"), ("libvirt", "libvirt"))):
+        counts: Counter[str] = Counter()
+        for pair, count in counted.items():
+            counts[pair[1 - place]] += count
+        del counts[""]
+        (usual, _), *others = counts.most_common() or [("", 0)]
+        for version, count in others:
+            title = f"{word} {version} on {count} host{'s' if count > 1 else ''}"
+            text = f"Most have {usual}. A guest moves to a newer {word}, not always back to an older one."
+            yield Attention("info", title, text, f"{reverse('hosts:list')}?{urlencode({name: version})}")

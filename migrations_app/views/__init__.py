@@ -6,6 +6,7 @@ from migrations_app.views.estimates import estimates
 from migrations_app.views.evacuability import evacuabilities, evacuability
 from migrations_app.views.fix import fix
 from migrations_app.views.history import export, history, running
+from migrations_app.views.moves import map_moves
 from migrations_app.views.new import check, create, destinations, new
 from migrations_app.views.plan_acts import move_act, move_destination, plan_act
 from migrations_app.views.plans import change_plan, new_plan, plan, plans
@@ -27,6 +28,7 @@ __all__ = [
     "fix",
     "history",
     "live_xml",
+    "map_moves",
     "move_act",
     "move_destination",
     "new",

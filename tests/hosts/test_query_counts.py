@@ -13,6 +13,8 @@ pytestmark = pytest.mark.django_db
 SMALL, LARGE = 2, 7
 PAGES = {
     "overview": "/",
+    "map of hosts": "/map/",
+    "moves on the map": "/migrations/map/",
     "VM list": "/vms/",
     "VM search": "/vms/?q=app",
     "VM page": "/vms/{uuid}/",

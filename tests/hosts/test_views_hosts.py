@@ -150,13 +150,33 @@ def test_the_overview_names_what_needs_a_look(admin: Client) -> None:
     build.vm("web", on=one, also_defined_on=(two,))
     build.vm("batch", on=one, persistent=False)
     build.mount(on=two, state="missing")
-    titles = [one.title for one in admin.get("/").context["attention"]]
-    assert titles == [
+    Host.objects.filter(name="kvm-1").update(libvirt_version="10.0.0", hypervisor_version="8.2.2")
+    Host.objects.filter(name="kvm-2").update(libvirt_version="10.0.0", hypervisor_version="7.2.11")
+    found = admin.get("/").context["troubles"]
+    assert [one.title for trouble in found for one in trouble.items] == [
         "kvm-3 is unreachable",
         "/mnt on kvm-2: wanted but missing",
         "batch is transient",
         "web has a stale copy",
+        "QEMU 7.2.11 on 1 host",
     ]
+    for trouble in found:
+        shown = admin.get(trouble.url)
+        assert shown.status_code == 200 and "can't be used" not in shown.content.decode()
+        assert trouble.title == "Versions that differ" or shown.context["page"].paginator.count == trouble.count
+    assert [host.name for host in admin.get(found[-1].items[0].url).context["rows"]] == ["kvm-2"]
+
+
+def test_the_map_has_every_host_one_may_see_and_says_how_it_is(admin: Client) -> None:
+    site = build.group("site-a")
+    build.host("kvm-1", groups=(site, build.group("site-b")))
+    build.host("kvm-2", state="unreachable")
+    build.host("<b>", maintenance=True)
+    page = admin.get("/map/").content.decode()
+    assert page.count("<title>") == 1 + 3
+    assert "kvm-2: unreachable, 0 of 0 VMs running" in page and "✕</text>" in page
+    assert "&lt;b&gt;: maintenance" in page and "<b>:" not in page
+    assert page.index("site-a") < page.index("Without a group") and "site-b" not in page
 
 
 def test_an_empty_console_says_what_to_do_first(admin: Client) -> None:

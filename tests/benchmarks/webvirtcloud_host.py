@@ -68,13 +68,20 @@ def measured(app: Path, uri: str, rounds: int) -> dict[str, object]:
     first = client.get(path)  # writes its rows of the guests
     if first.status_code != 200:
         raise SystemExit(f"WebVirtCloud answered {first.status_code}: {first.content[:400]!r}")
-    times = []
+    times, busy = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began, began_busy = time.perf_counter(), time.process_time()
         page = client.get(path).content.decode()
         times.append((time.perf_counter() - began) * 1000)
+        busy.append((time.process_time() - began_busy) * 1000)
     names = re.findall(r"guest-\d{3}", page)
-    return {"times_ms": times, "bytes": len(page), "guests": len(set(names)), "django": django.get_version()}
+    return {
+        "times_ms": times,
+        "cpu_ms": busy,
+        "bytes": len(page),
+        "guests": len(set(names)),
+        "django": django.get_version(),
+    }
 
 
 if __name__ == "__main__":

@@ -170,6 +170,7 @@ class VolumeForm(ServiceForm):
     format = forms.ChoiceField(label="Format", choices=[("qcow2", "qcow2"), ("raw", "raw")])
     capacity_mib = forms.IntegerField(label="Size in MiB", min_value=1, initial=10240)
     backing = text("Based on", "A volume of this pool; the new one holds only what differs.", required=False, limit=255)
+    backing.widget.attrs["list"] = "bases"
     full = forms.BooleanField(label="Take all of the space at once", required=False)
 
 

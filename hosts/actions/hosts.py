@@ -71,6 +71,8 @@ def edit_host(*, host: Host, actor: audit.Actor, require_connection: bool = True
         for field in editable:
             setattr(host, field, getattr(edited, field))
         _store(host, groups, update_fields=editable)
+        if "name" in differing:
+            inventory.settle_host(host)  # guests are found by the name of their host
     if moved:
         reach.forget(host)
         refresh_host(host)

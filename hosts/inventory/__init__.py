@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from hosts import holds, live
 from hosts.errors import DomainNotFound, Refused
-from hosts.inventory.placements import forget_host, record, settle
+from hosts.inventory.placements import forget_host, record, settle, settle_host
 from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
@@ -28,6 +28,7 @@ __all__ = [
     "mark_unreachable",
     "same_machine",
     "settle",
+    "settle_host",
     "sync_domain",
     "sync_guests",
     "sync_host",

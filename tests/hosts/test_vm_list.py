@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from hosts import access, inventory
+from hosts import access, actions, audit, inventory
 from hosts.models import AuditEvent, SavedView, VirtualMachine
 from migrations_app.states import State
 from tests import build
@@ -136,3 +136,10 @@ def test_nobody_acts_on_many_of_which_one_is_not_theirs(client: Client) -> None:
     client.force_login(user)
     assert client.post("/vms/bulk/start/", {"vm": [mine.uuid, seen.uuid]}).status_code == 403
     assert not AuditEvent.objects.exists()
+
+
+def test_guests_are_found_by_the_new_name_of_their_host(operator: Client) -> None:
+    host = build.host("kvm-1")
+    build.vm("web", on=host)
+    actions.edit_host(host=host, name="rack-7", actor=audit.SYSTEM)
+    assert (names(operator, "q=rack-7"), names(operator, "q=kvm-1")) == (["web"], [])

@@ -17,7 +17,7 @@ from tests.lab.lab import Lab
 from tests.lab.network import KVM_HOSTS
 from tests.real.guests import assert_guest
 
-pytestmark = [pytest.mark.browser, pytest.mark.uml, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.browser, pytest.mark.uml, pytest.mark.timeout(720)]
 CLEAN = f"mountpoint -q {MOUNT_TARGET} || rm -rf {MOUNT_TARGET}/*; rm -rf {MOUNT_TARGET}.kvmconsole-*"
 
 
@@ -52,9 +52,8 @@ def move_images_by_page(page: Page, console: Console, lab: Lab) -> None:
     expect(start).to_be_visible(timeout=60_000)
     expect(page.locator("#plan-part")).to_contain_text("kvm/share.qcow2")
     expect(page.locator("main")).to_contain_text("VMs that use them")
-    assert_sound(page)
     start.click(timeout=60_000)
-    expect(page.locator(".move-state")).to_contain_text("All was copied and read back", timeout=90_000)
+    expect(page.locator(".move-state")).to_contain_text("All was copied and read back", timeout=180_000)
     assert_sound(page)
 
 
@@ -68,13 +67,13 @@ def start_by_page(page: Page, console: Console, spec: GuestSpec, lab: Lab) -> No
 def migrate_by_page(page: Page, console: Console, spec: GuestSpec) -> None:
     page.goto(f"{console.url}/vms/")
     row = vm_row(page, spec.name)
-    expect(row.locator("[data-label=State]")).to_have_text("running", timeout=30_000)
+    expect(row.locator("[data-label=State]")).to_have_text("running", timeout=60_000)
     row.get_by_role("link", name=f"Migrate {spec.name}").click()
     expect(page.locator(".preflight-verdict")).to_contain_text("It can move", timeout=60_000)
     page.get_by_role("button", name="Migrate", exact=True).click(timeout=60_000)
     page.wait_for_url("**/migrations/*/", timeout=60_000)
     number = int(page.url.rstrip("/").rsplit("/", 1)[1])
-    console.reaches(number, "completed", timeout_s=120)
+    console.reaches(number, "completed", timeout_s=200)
 
 
 def test_from_an_image_on_one_hosts_own_disk_to_a_guest_that_migrated(

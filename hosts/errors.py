@@ -181,6 +181,15 @@ class Busy(HostError):
     hint = "Wait until the other job ends, or look at it with: virsh domjobinfo VM"
 
 
+class ConsoleInUse(HostError):
+    """Somebody else has the guest's serial console open: libvirt hands it to one at a time."""
+
+    title = "Somebody else is on this serial console"
+    slug = "console-in-use"
+    status = 409
+    hint = "Ask who it is, or take it over: theirs is then closed."
+
+
 class MigrationFailed(HostError):
     title = "The migration failed"
     slug = "migration-failed"

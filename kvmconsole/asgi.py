@@ -1,4 +1,4 @@
-"""What Daphne serves: pages and API over HTTP, live updates over two WebSocket routes."""
+"""What Daphne serves: pages and API over HTTP, live updates and the consoles of guests over WebSockets."""
 
 import os
 from typing import Any
@@ -14,11 +14,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kvmconsole.settings")
 http = get_asgi_application()
 
 # These import models, which need the application above to be set up.
+from hosts.models import ApiToken  # noqa: E402
 from kvmconsole.api import user_of_token  # noqa: E402
+from kvmconsole.console_socket import ConsoleConsumer  # noqa: E402
 from kvmconsole.consumers import MigrationConsumer, PageConsumer  # noqa: E402
 
 routes = [
     re_path(r"^ws/$", PageConsumer.as_asgi()),
+    re_path(r"^ws/vms/(?P<uuid>[0-9a-f-]{36})/(?P<kind>screen|serial)$", ConsoleConsumer.as_asgi()),
     re_path(r"^ws/migrations/(?P<pk>\d{1,18})$", MigrationConsumer.as_asgi()),
 ]
 by_session = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(routes)))
@@ -29,8 +32,9 @@ async def websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """By Bearer token where one is sent (a browser never does by itself), else by session with the Origin checked."""
     header = dict(scope["headers"]).get(b"authorization", b"").decode(errors="replace")
     if header:
-        user = await database_sync_to_async(user_of_token)(header.removeprefix("Bearer ").strip())
-        await by_token({**scope, "user": user}, receive, send)
+        token = header.removeprefix("Bearer ").strip()
+        user = await database_sync_to_async(user_of_token)(token)
+        await by_token({**scope, "user": user, "token": ApiToken.digest_of(token)}, receive, send)
         return
     await by_session(scope, receive, send)
 

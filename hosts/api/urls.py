@@ -3,7 +3,7 @@
 from django.urls import path
 
 from hosts import actions
-from hosts.api import audit, hosts, image_moves, pools, storage, vms
+from hosts.api import audit, consoles, hosts, image_moves, pools, storage, vms
 from hosts.pools import POOL_ACTS
 
 app_name = "hosts-api"
@@ -41,6 +41,7 @@ urlpatterns = [
     path("exports", storage.ExportList.as_view(), name="exports"),
     path("vms", vms.VmList.as_view(), name="vms"),
     path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),
+    path("vms/<uuid:uuid>/consoles", consoles.VmConsoles.as_view(), name="consoles"),
     *[path(f"vms/<uuid:uuid>/{act}", vms.VmAct.as_view(act=act), name=f"vm-{act}") for act in actions.VM_ACTS],
     path("audit", audit.AuditList.as_view(), name="audit"),
 ]

@@ -16,6 +16,7 @@ from hosts.inventory.placements import forget_host, record, settle, settle_host
 from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
+from hosts.inventory.summary import WAITING_REASONS, running_copies
 from hosts.libvirt_client.addresses import find_addresses
 from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, Mount, MountState, VirtualMachine, VmState
@@ -26,6 +27,7 @@ __all__ = [
     "known_vms",
     "mark_online",
     "mark_unreachable",
+    "running_copies",
     "same_machine",
     "settle",
     "settle_host",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import libvirt
 
 from hosts.domain_xml import METADATA_PREFIX, METADATA_URI
-from hosts.errors import Refused, Unsupported
+from hosts.errors import ConsoleInUse, Refused, Unsupported
 from hosts.job_stats import JobStats
 from hosts.libvirt_client import guest_facts
 from hosts.libvirt_client.domain_list import read_state
@@ -194,6 +195,30 @@ class Guest:
     def eject(self, target: str, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Take the medium out of the drive `target`, now and for the next start. Refused where there is no such drive."""
         self._call(lambda: guest_facts.eject(self._raw, target), timeout_s)
+
+    # Consoles
+
+    def open_graphics(self, *, timeout_s: float = CALL_TIMEOUT_S) -> socket.socket:
+        """A connection to its first display, already let in; on a connection to this machine's libvirtd only."""
+        flags = libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH
+        return socket.socket(fileno=self._call(lambda: int(self._raw.openGraphicsFD(0, flags)), timeout_s))
+
+    def open_console(self, *, force: bool, timeout_s: float = CALL_TIMEOUT_S) -> libvirt.virStream:
+        """Its first serial console, without blocking; for serial_stream.py. Raises ConsoleInUse unless `force`."""
+
+        def open_it() -> libvirt.virStream:
+            stream = self._connection.raw.newStream(libvirt.VIR_STREAM_NONBLOCK)
+            try:
+                self._raw.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0)
+            except libvirt.libvirtError as error:
+                # "Active console session exists for this domain" (qemuDomainOpenConsole in src/qemu/qemu_driver.c)
+                if error.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED:
+                    message = f"Somebody else is on the serial console of {self.name} on {self.host}"
+                    raise ConsoleInUse(message, host=self.host, vm=self.name, raw=str(error)) from error
+                raise
+            return stream
+
+        return self._call(open_it, timeout_s)
 
     # Definition
 

@@ -3,9 +3,22 @@
 `reach.py` and others use this package; nobody else starts ssh.
 """
 
-from hosts.ssh.command import Result, SshTarget, argv_for, run
+from hosts.ssh.command import SSH_FAILED, Result, SshTarget, argv_for, error_of, forward_argv, run
 from hosts.ssh.host_keys import HostKey, KeyState, scan_host_key
 from hosts.ssh.keyring import SshKeyring
 from hosts.ssh.stream import stream
 
-__all__ = ["HostKey", "KeyState", "Result", "SshKeyring", "SshTarget", "argv_for", "run", "scan_host_key", "stream"]
+__all__ = [
+    "SSH_FAILED",
+    "HostKey",
+    "KeyState",
+    "Result",
+    "SshKeyring",
+    "SshTarget",
+    "argv_for",
+    "error_of",
+    "forward_argv",
+    "run",
+    "scan_host_key",
+    "stream",
+]

@@ -69,7 +69,7 @@ def run(
     else:
         result = _run_here(_ssh_argv(target, argv), argv, timeout_s=timeout_s, input=input, host=target.name)
         if result.returncode == SSH_FAILED:
-            raise _ssh_error(target, result.stderr)
+            raise error_of(result.stderr, host=target.name)
     if check and result.returncode:
         raise CommandFailed(argv, result.returncode, result.stderr, host=target.name if target else "")
     return result
@@ -80,16 +80,31 @@ def argv_for(target: SshTarget | None, argv: Sequence[str]) -> list[str]:
     return list(argv) if target is None else _ssh_argv(target, argv)
 
 
+def forward_argv(target: SshTarget, address: str, port: int) -> list[str]:
+    """The local argument list whose standard input and output are a connection from `target` to `address` and `port`.
+
+    It takes the shared connection where there is one, and never becomes it: it may end at any time.
+    """
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    # `-W` and what follows it go before the host's name, as all options.
+    return [*_to(target, master="no"), "-W", where, "--", target.address.hostname]
+
+
 def _ssh_argv(target: SshTarget, argv: Sequence[str]) -> list[str]:
+    shared = _to(target, master="auto")
+    return [*shared, "--", target.address.hostname, shlex.join(["env", "LC_ALL=C", *_SHELL, *argv])]
+
+
+def _to(target: SshTarget, *, master: str) -> list[str]:
     address, keyring = target.address, target.keyring
     command = ["ssh", "-F", str(keyring.config), "-T"]
-    command += ["-o", "ControlMaster=auto", "-o", f"ControlPersist={CONTROL_PERSIST_S}"]
+    command += ["-o", f"ControlMaster={master}", "-o", f"ControlPersist={CONTROL_PERSIST_S}"]
     command += ["-o", f"ControlPath={keyring.control_path}"]
     if address.port:
         command += ["-p", str(address.port)]
     if address.user:
         command += ["-l", address.user]
-    return [*command, "--", address.hostname, shlex.join(["env", "LC_ALL=C", *_SHELL, *argv])]
+    return command
 
 
 def _run_here(
@@ -137,11 +152,10 @@ def _end(process: subprocess.Popen[bytes], *, whole_group: bool) -> None:
                 pipe.close()
 
 
-def _ssh_error(target: SshTarget, stderr: str) -> HostError:
-    found = classify(stderr, host=target.name)
-    return found or Unreachable(
-        f"ssh to {target.name} failed: {stderr.strip() or 'no reason given'}", host=target.name, raw=stderr
-    )
+def error_of(stderr: str, *, host: str) -> HostError:
+    """What ssh itself failed of, from its words."""
+    found = classify(stderr, host=host)
+    return found or Unreachable(f"ssh to {host} failed: {stderr.strip() or 'no reason given'}", host=host, raw=stderr)
 
 
 def _encode(text: str) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from hosts.errors import TimedOut
-from hosts.ssh.command import SSH_FAILED, Result, SshTarget, _ssh_error, argv_for
+from hosts.ssh.command import SSH_FAILED, Result, SshTarget, argv_for, error_of
 
 READ_BYTES = 65536
 _WATCHED = """
@@ -57,7 +57,7 @@ def stream(
         said = words.read().decode(errors="surrogateescape")
     if code is None:
         if target and process.returncode == SSH_FAILED:
-            raise _ssh_error(target, said)
+            raise error_of(said, host=target.name)
         code = process.returncode
     return Result(tuple(argv), code, "", said)
 

@@ -141,6 +141,7 @@ class World:
             "hosts-api:resize-volume": {"capacity_bytes": 2**30},
             "hosts-api:image-moves": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts:plan-image-move": {"source": "198.51.100.2:/home/image", "target": "/srv"},
+            "hosts-api:consoles": {"kind": "screen"},
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
             "migrations-api:migration-resolve": {"choice": "look_again"},
             "migrations-api:migration-move": {"where": "up"},

@@ -78,6 +78,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts:bulk-shutdown": ASK,
     "hosts:describe-vm": ASK,
     "hosts:vm": {"GET": VIEWER},
+    "hosts:console": {"GET": OPERATOR},
     "hosts:vm-act start": DO,
     "hosts:vm-act shutdown": DO,
     "hosts:vm-act reboot": DO,
@@ -166,6 +167,7 @@ ROUTES: dict[str, dict[str, int]] = {
     },
     "hosts-api:vms": {"GET": USER},
     "hosts-api:vm": {"GET": VIEWER},
+    "hosts-api:consoles": DO,
     "hosts-api:vm-start": DO,
     "hosts-api:vm-shutdown": DO,
     "hosts-api:vm-reboot": DO,
@@ -206,6 +208,8 @@ ROUTES: dict[str, dict[str, int]] = {
 }
 SOCKETS = {r"^ws/$": "/ws/?topic=migrations,migration.{pk}", r"^ws/migrations/(?P<pk>\d{1,18})$": "/ws/migrations/{pk}"}
 """Each WebSocket route with an address of it. All are for viewers, and tell of the hosts that the viewer may see."""
+CONSOLE = r"^ws/vms/(?P<uuid>[0-9a-f-]{36})/(?P<kind>screen|serial)$"
+"""Takes a ticket besides, and is for operators: test_console_socket.py."""
 CASES = [(route, method) for route, methods in ROUTES.items() for method in methods]
 
 
@@ -232,7 +236,7 @@ def all_rows() -> dict[str, list[dict[str, Any]]]:
 def test_the_table_names_every_route_and_no_other() -> None:
     assert {route.partition(" ")[0] for route in ROUTES} == set(PATTERNS)
     assert {route.partition(" ")[2] for route in ROUTES if " " in route} == set(actions.VM_ACTS)
-    assert set(SOCKETS) == {str(route.pattern) for route in asgi.routes}
+    assert {*SOCKETS, CONSOLE} == {str(route.pattern) for route in asgi.routes}
 
 
 @pytest.mark.django_db

@@ -2,7 +2,7 @@
 # The lab guest, whole: PID 1 of a busybox initramfs. Told by the kernel command line:
 #   guest=NAME address=A.B.C.D/N gateway=A.B.C.D  answer ping there
 #   beat=SECONDS   write a heartbeat to /dev/vda and ttyS0 that often (heartbeat.py holds the layout of the disk)
-#   (and a web server at port 80)
+#   (and a web server at port 80, and a shell at the serial console and at the screen)
 #   dirty=MIB      rewrite that much memory without end
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -75,8 +75,13 @@ if [ "$beat" != 0 ] && [ -b /dev/vda ]; then
 fi
 [ "$dirty" = 0 ] || dirty_forever &
 echo "lab guest $guest is up, boot $boot_id" >/dev/ttyS0
-# ACPI's power button, so that `virsh shutdown` works: nobody else presses a key here.
+# A shell at the serial console, and one at the screen where the guest has one.
+for terminal in ttyS0 tty1; do
+  (while :; do PS1="$guest# " setsid -c sh -i <"/dev/$terminal" >"/dev/$terminal" 2>&1; sleep 1; done) &
+done
+# ACPI's power button, so that `virsh shutdown` works; a keyboard is one of these too, and must not power off.
 for button in /dev/input/event*; do
+  grep -q Power "/sys/class/input/${button##*/}/device/name" || continue
   (dd if="$button" bs=24 count=1 of=/dev/null 2>/dev/null && poweroff -f) &
 done
 while :; do sleep 3600; done

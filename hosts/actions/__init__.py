@@ -3,8 +3,9 @@
 from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
 from hosts.actions.describe import describe
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
+from hosts.actions.lifecycle import ACTS as LIFECYCLE_ACTS
 from hosts.actions.vms import (
-    VM_ACTS,
+    ACTS,
     adopt,
     compatible_cpu,
     define,
@@ -43,3 +44,6 @@ __all__ = [
     "undefine_stale",
     "use_compatible_cpu",
 ]
+
+VM_ACTS = {**ACTS, **LIFECYCLE_ACTS}
+"""All acts on one guest where it is, by the name that paths give them."""

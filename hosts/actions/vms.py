@@ -1,22 +1,20 @@
 """What the console does to a guest besides migrating it. Each checks its safety rules itself and is audited."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from django.core.cache import cache
 from django.utils import timezone
 
-from hosts import audit, forgotten, holds, inventory, reach
+from hosts import audit, forgotten, inventory, reach
 from hosts.actions.elsewhere import ask_others, require_not_active
+from hosts.actions.framing import ACT_TIMEOUT_S, acting, guest_on, require_placement
 from hosts.compatible_cpu import CompatibleCpu
 from hosts.domain_xml import METADATA_URI, Domain
-from hosts.errors import DomainNotFound, HostError, Refused
-from hosts.libvirt_client.connection import Connection
-from hosts.libvirt_client.domain import Guest
+from hosts.errors import Refused
 from hosts.models import Host, Placement, VirtualMachine
 from hosts.stale_mark import PREFIX, stale_mark
 
-ACT_TIMEOUT_S = 40.0
 CLAIM_S = 120
 """A start is over by then: asking the others and libvirt's own start have shorter limits."""
 
@@ -27,7 +25,7 @@ def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
     Refused where a migration holds it, where the definition is a leftover, and unless every other host that has the guest
     says, now, that it is not active there.
     """
-    with _act("start", vm, host, actor, reason), _claim(vm, host), _guest(vm, host) as (_, guest):
+    with acting("start", vm, host, actor, reason), _claim(vm, host), guest_on(vm, host) as (_, guest):
         if host.maintenance:
             raise Refused(
                 f"{host.name} is in maintenance; {vm.name} is not started there.",
@@ -35,7 +33,7 @@ def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
                 vm=vm.name,
                 hint="End the maintenance of the host first.",
             )
-        if _require_placement(vm, host).stale:
+        if require_placement(vm, host).stale:
             raise Refused(
                 f"The definition of {vm.name} on {host.name} is a leftover: the guest lives on another host.",
                 host=host.name,
@@ -48,25 +46,25 @@ def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
 
 def shutdown(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
     """Ask the guest to shut down, as its power button does; it may take its time, or not listen."""
-    with _act("shut down", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+    with acting("shut down", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
         guest.shutdown(timeout_s=ACT_TIMEOUT_S)
 
 
 def reboot(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
     """Ask the guest to restart itself."""
-    with _act("reboot", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+    with acting("reboot", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
         guest.reboot(timeout_s=ACT_TIMEOUT_S)
 
 
 def destroy(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
     """Force the guest off at once, as if its plug was pulled."""
-    with _act("force off", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+    with acting("force off", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
         guest.destroy(timeout_s=ACT_TIMEOUT_S)
 
 
 def define(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
     """Make the running transient guest persistent on `host`, from its own live definition."""
-    with _act("define", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+    with acting("define", vm, host, actor, reason), guest_on(vm, host) as (connection, guest):
         if not guest.is_active(timeout_s=ACT_TIMEOUT_S):
             raise Refused(
                 f"{vm.name} does not run on {host.name}, so there is no live definition to keep.",
@@ -80,7 +78,7 @@ def define(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = 
 
 def redefine(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
     """Make what runs on `host` the guest's definition there. The one that it had, with changes that wait, is replaced."""
-    with _act("define from what runs", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+    with acting("define from what runs", vm, host, actor, reason), guest_on(vm, host) as (connection, guest):
         if not guest.is_active(timeout_s=ACT_TIMEOUT_S):
             raise Refused(
                 f"{vm.name} does not run on {host.name}, so there is nothing to define it from.",
@@ -95,7 +93,7 @@ def mark_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: st
 
     Refused unless the guest is off on `host` and another host says, now, that it is active there.
     """
-    with _act("mark definition as stale", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+    with acting("mark definition as stale", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
         lives_on = [answer.host.name for answer in ask_others(vm=vm, host=host) if answer.is_active]
         if guest.is_active(timeout_s=ACT_TIMEOUT_S) or not lives_on:
             raise Refused(
@@ -113,8 +111,8 @@ def undefine_stale(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason
 
     Refused unless the guest is off on `host`, and another host says, now, that it runs there or has a good definition.
     """
-    with _act("remove leftover definition", vm, host, actor, reason), _guest(vm, host) as (_, guest):
-        placement = _require_placement(vm, host)
+    with acting("remove leftover definition", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
+        placement = require_placement(vm, host)
         if not placement.stale or guest.is_active(timeout_s=ACT_TIMEOUT_S):
             raise Refused(
                 f"The definition of {vm.name} on {host.name} is not a leftover, so it stays.",
@@ -136,8 +134,8 @@ def adopt(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
 
     Refused unless every other host that has the guest says, now, that it is not active there.
     """
-    with _act("make definition the good one", vm, host, actor, reason), _guest(vm, host) as (_, guest):
-        placement = _require_placement(vm, host)
+    with acting("make definition the good one", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
+        placement = require_placement(vm, host)
         require_not_active(vm=vm, host=host, answers=ask_others(vm=vm, host=host), act="made the good copy")
         guest.unmark_stale(timeout_s=ACT_TIMEOUT_S)
         Placement.objects.filter(pk=placement.pk).update(stale=False)
@@ -146,7 +144,7 @@ def adopt(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
 
 def eject(*, vm: VirtualMachine, host: Host, target: str, actor: audit.Actor, reason: str = "") -> None:
     """Take the medium out of the drive `target`. Refused where there is no such CD-ROM or floppy drive."""
-    with _act(f"eject {target}", vm, host, actor, reason), _guest(vm, host) as (_, guest):
+    with acting(f"eject {target}", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
         guest.eject(target, timeout_s=ACT_TIMEOUT_S)
 
 
@@ -167,13 +165,13 @@ def compatible_cpu(*, vm: VirtualMachine, host: Host, other: Host) -> Compatible
 
 def use_compatible_cpu(*, vm: VirtualMachine, host: Host, other: Host, actor: audit.Actor, reason: str = "") -> None:
     """Define `vm` with a CPU that both hosts can give; it takes effect at its next start."""
-    with _act("choose compatible CPU", vm, host, actor, reason), _guest(vm, host) as (connection, guest):
+    with acting("choose compatible CPU", vm, host, actor, reason), guest_on(vm, host) as (connection, guest):
         cpu = compatible_cpu(vm=vm, host=host, other=other)
         xml = guest.xml(inactive=True, secure=True, timeout_s=ACT_TIMEOUT_S)
         connection.define(cpu.put_into(xml), timeout_s=ACT_TIMEOUT_S)
 
 
-VM_ACTS: dict[str, Callable[..., None]] = {
+ACTS: dict[str, Callable[..., None]] = {
     "start": start,
     "shutdown": shutdown,
     "reboot": reboot,
@@ -185,18 +183,6 @@ VM_ACTS: dict[str, Callable[..., None]] = {
     "adopt": adopt,
 }
 """By the name that paths give them, the same for pages and API."""
-
-
-@contextmanager
-def _act(action: str, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str) -> Iterator[None]:
-    """Audit the act, and refuse it while something else uses the guest."""
-    target = f"VM {vm.name} on {host.name}"
-    with audit.act(actor=actor, action=action, target=target, hosts=[host], reason=reason):
-        if held := holds.why(vm=vm):
-            raise Refused(
-                f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it."
-            )
-        yield
 
 
 @contextmanager
@@ -214,30 +200,3 @@ def _claim(vm: VirtualMachine, host: Host) -> Iterator[None]:
         yield
     finally:
         cache.delete(key)
-
-
-@contextmanager
-def _guest(vm: VirtualMachine, host: Host) -> Iterator[tuple[Connection, Guest]]:
-    """The guest as `host` has it, and its rows brought up to date after the act; errors inside name guest and host."""
-    try:
-        with reach.libvirt(host) as connection:
-            try:
-                yield connection, connection.guest(str(vm.uuid))
-            finally:
-                # The act is over, well or not; what it changed also comes as an event if this last question fails.
-                with suppress(HostError):
-                    inventory.sync_domain(host, connection, vm.uuid)
-    except DomainNotFound as error:
-        message = f"{host.name} does not know {vm.name} any more"
-        raise DomainNotFound(message, host=host.name, vm=vm.name, raw=error.raw) from error
-    except HostError as error:
-        error.vm = error.vm or vm.name
-        error.host = error.host or host.name
-        raise
-
-
-def _require_placement(vm: VirtualMachine, host: Host) -> Placement:
-    placement = Placement.objects.filter(vm=vm, host=host).first()
-    if placement is None:
-        raise DomainNotFound(f"{host.name} does not list {vm.name}.", host=host.name, vm=vm.name)
-    return placement

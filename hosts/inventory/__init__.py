@@ -22,6 +22,7 @@ from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, Mount, MountState, VirtualMachine, VmState
 
 __all__ = [
+    "WAITING_REASONS",
     "forget_host",
     "in_conflict",
     "known_vms",

@@ -168,6 +168,24 @@ class Guest:
     def reboot(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         self._call(self._raw.reboot, timeout_s)
 
+    def reset(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
+        """Press its reset button."""
+        self._call(lambda: self._raw.reset(0), timeout_s)
+
+    def save(self, *, timeout_s: float) -> None:
+        """Write its memory to the host's disk and stop it; `create` then restores it (a managed save)."""
+        self._call(lambda: self._raw.managedSave(0), timeout_s)
+
+    def discard_save(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
+        """Remove what `save` wrote. Refused where there is nothing."""
+
+        def discard() -> None:
+            if not self._raw.hasManagedSaveImage(0):
+                raise Refused(f"{self.name} has no saved memory on {self.host}.", host=self.host, vm=self.name)
+            self._raw.managedSaveRemove(0)
+
+        self._call(discard, timeout_s)
+
     def destroy(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
         """Pull its plug."""
         self._call(self._raw.destroy, timeout_s)

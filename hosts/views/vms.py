@@ -16,13 +16,20 @@ from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, s
 from hosts.models import Host, VirtualMachine
 from hosts.views.rows import flags_of
 
-CONFIRMED = ("destroy", "redefine", "undefine-stale", "adopt")
+CONFIRMED = ("destroy", "reset", "save", "discard-save", "redefine", "undefine-stale", "adopt")
 """What can't be undone is asked for on a page of its own."""
 DONE = {
     "start": "{vm} was started on {host}.",
     "shutdown": "{vm} was asked to shut down; that may take a while.",
     "reboot": "{vm} was asked to restart.",
     "destroy": "{vm} was forced off on {host}.",
+    "pause": "{vm} stands still.",
+    "resume": "{vm} goes on.",
+    "reset": "{vm} was reset.",
+    "save": "The memory of {vm} was saved on {host}; its next start there goes on from it.",
+    "discard-save": "The saved memory of {vm} was thrown away.",
+    "autostart": "{vm} starts with {host}.",
+    "no-autostart": "{vm} stays off when {host} boots.",
     "define": "{vm} is defined on {host} now.",
     "redefine": "{vm} is defined on {host} as it runs now.",
     "mark-stale": "The copy of {vm} on {host} is marked as stale, its autostart off.",
@@ -65,6 +72,7 @@ def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | Non
         "flags": flags_of(vm),
         "held": holds.why(vm=vm),
         "facts": _facts(vm),
+        "saved": any(row.managed_save for row in vm.shown_placements if row.host_id == vm.host_id),  # type: ignore[attr-defined]
         "placements": [{"row": row, "may_operate": row.host_id in operable} for row in vm.shown_placements],  # type: ignore[attr-defined]
         "may_operate": vm.host_id in operable,
         "failure": failure(error) if error else None,

@@ -29,6 +29,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 ASK = {"GET": OPERATOR, "POST": OPERATOR}
 DO = {"POST": OPERATOR}
+LIFECYCLE = ("pause", "resume", "reset", "save", "discard-save", "autostart", "no-autostart")
 ROUTES: dict[str, dict[str, int]] = {
     "login": {"GET": OPEN, "POST": OPEN, "PUT": OPEN},
     "logout": {"POST": USER},
@@ -83,6 +84,13 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts:vm-act shutdown": DO,
     "hosts:vm-act reboot": DO,
     "hosts:vm-act destroy": ASK,
+    "hosts:vm-act pause": DO,
+    "hosts:vm-act resume": DO,
+    "hosts:vm-act reset": ASK,
+    "hosts:vm-act save": ASK,
+    "hosts:vm-act discard-save": ASK,
+    "hosts:vm-act autostart": DO,
+    "hosts:vm-act no-autostart": DO,
     "hosts:vm-act define": DO,
     "hosts:vm-act redefine": ASK,
     "hosts:vm-act mark-stale": DO,
@@ -172,6 +180,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts-api:vm-shutdown": DO,
     "hosts-api:vm-reboot": DO,
     "hosts-api:vm-destroy": DO,
+    **{f"hosts-api:vm-{act}": DO for act in LIFECYCLE},
     "hosts-api:vm-define": DO,
     "hosts-api:vm-redefine": DO,
     "hosts-api:vm-mark-stale": DO,

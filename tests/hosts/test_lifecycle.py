@@ -1,0 +1,167 @@
+"""Pause, resume, reset, save, autostart: what they do, and that none of them lets a guest run twice."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from hosts import actions, audit, holds, inventory, reach
+from hosts.errors import Refused
+from hosts.libvirt_client.domain import Guest
+from hosts.libvirt_client.states import State
+from hosts.models import AuditEvent, Host, Placement, VirtualMachine
+from tests import build
+from tests.hosts.nodes import RUNNING, SHUT_OFF, write_node
+
+pytestmark = pytest.mark.django_db
+WEB = uuid.UUID("6a4e0d1c-0000-4000-8000-000000000002")
+ACTOR = audit.Actor(user=None, source="command")
+NodeMaker = Callable[..., Host]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeMaker]:
+    """Makes a host of the test driver that has the guest `web`, and reads its inventory."""
+    hosts = []
+
+    def make(name: str, *, state: str = RUNNING) -> Host:
+        host = build.host(name, uri=write_node(tmp_path / f"{name}.xml", {"web": WEB}, state=state))
+        hosts.append(host)
+        with reach.libvirt(host) as connection:
+            inventory.sync_host(host, connection)
+        return host
+
+    yield make
+    for host in hosts:
+        reach.forget(host)
+
+
+def web() -> VirtualMachine:
+    return VirtualMachine.objects.get(uuid=WEB)
+
+
+def do(act: str, host: Host) -> None:
+    actions.VM_ACTS[act](vm=web(), host=host, actor=ACTOR)
+
+
+def on(host: Host) -> Placement:
+    return Placement.objects.get(vm=web(), host=host)
+
+
+def outcome() -> tuple[str, str]:
+    event = AuditEvent.objects.latest("at", "pk")
+    return event.action, event.outcome
+
+
+def test_a_guest_is_paused_and_goes_on_on_the_test_driver(node: NodeMaker) -> None:
+    h1 = node("h1")
+    do("pause", h1)
+    assert (on(h1).state, outcome()) == ("paused", ("pause", "succeeded"))
+    do("resume", h1)
+    assert (on(h1).state, outcome()) == ("running", ("resume", "succeeded"))
+
+
+def test_a_guest_is_not_resumed_while_another_host_runs_it_on_the_test_driver(node: NodeMaker) -> None:
+    h1 = node("h1")
+    do("pause", h1)
+    node("h2")
+    with pytest.raises(Refused, match="web is running on h2, so it can't be resumed on h1"):
+        do("resume", h1)
+    assert (on(h1).state, outcome()) == ("paused", ("resume", "refused"))
+
+
+@pytest.mark.parametrize("why", inventory.WAITING_REASONS)
+def test_the_paused_half_of_a_migration_is_not_resumed(
+    why: str, node: NodeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is put into libvirt's mouth: the test driver does not migrate."""
+    h1 = node("h1")
+    do("pause", h1)
+    monkeypatch.setattr(Guest, "state", lambda self, **_: (State.PAUSED, why))
+    with pytest.raises(Refused, match="paused by a migration"):
+        do("resume", h1)
+    assert on(h1).state == "paused"
+
+
+def test_a_guest_is_saved_and_restored_by_its_next_start_on_the_test_driver(node: NodeMaker) -> None:
+    h1 = node("h1")
+    do("save", h1)
+    assert (on(h1).state, on(h1).managed_save, outcome()) == ("shut off", True, ("save", "succeeded"))
+    do("start", h1)
+    assert (on(h1).state, on(h1).managed_save) == ("running", False)
+
+
+def test_saved_memory_is_thrown_away_once_on_the_test_driver(node: NodeMaker) -> None:
+    h1 = node("h1")
+    do("save", h1)
+    do("discard-save", h1)
+    assert not on(h1).managed_save
+    with pytest.raises(Refused, match="no saved memory"):
+        do("discard-save", h1)
+
+
+def test_autostart_is_switched_on_and_off_on_the_test_driver(node: NodeMaker) -> None:
+    h1 = node("h1")
+    do("autostart", h1)
+    assert on(h1).autostart
+    do("no-autostart", h1)
+    assert not on(h1).autostart
+
+
+def test_a_leftover_definition_gets_no_autostart_on_the_test_driver(node: NodeMaker) -> None:
+    h1, _ = node("h1", state=SHUT_OFF), node("h2")
+    assert on(h1).stale
+    with pytest.raises(Refused, match="leftover"):
+        do("autostart", h1)
+    assert not on(h1).autostart
+
+
+def test_what_runs_elsewhere_gets_no_autostart_here_on_the_test_driver(node: NodeMaker) -> None:
+    h1, _ = node("h1", state=SHUT_OFF), node("h2")
+    Placement.objects.update(stale=False)
+    with pytest.raises(Refused, match="running on h2"):
+        do("autostart", h1)
+    assert not on(h1).autostart
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "reset", "save", "discard-save", "autostart", "no-autostart"])
+def test_nothing_is_done_to_a_guest_that_a_migration_holds_on_the_test_driver(
+    act: str, node: NodeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h1 = node("h1")
+    monkeypatch.setattr(holds, "HOLDS", [lambda host, vm: "migration #7 moves it" if vm else ""])
+    with pytest.raises(Refused, match="web is held: migration #7 moves it"):
+        do(act, h1)
+    assert (on(h1).state, on(h1).managed_save, on(h1).autostart) == ("running", False, False)
+
+
+@pytest.mark.parametrize(
+    ("act", "command"),
+    [("reset", "virsh reset"), ("save", "virsh managedsave"), ("discard-save", "virsh managedsave-remove")],
+)
+def test_what_loses_something_is_asked_for_first_and_shows_its_command(
+    act: str, command: str, client: Client, node: NodeMaker
+) -> None:
+    h1 = node("h1")
+    client.force_login(build.user("olga", role="operator"))
+    page = client.get(f"/vms/{WEB}/{act}/").content.decode()
+    assert f"{command} {WEB}" in page and "h1" in page
+    assert not AuditEvent.objects.exists() and on(h1).state == "running"
+
+
+def test_the_page_offers_what_fits_the_state_on_the_test_driver(client: Client, node: NodeMaker) -> None:
+    h1 = node("h1")
+    client.force_login(build.user("olga", role="operator"))
+
+    def page() -> str:
+        return client.get(f"/vms/{WEB}/").content.decode()
+
+    assert "Pause" in page() and "Resume" not in page()
+    assert client.post(f"/vms/{WEB}/pause/").status_code == 303
+    assert "Resume" in page()
+    client.post(f"/vms/{WEB}/resume/")
+    assert client.post(f"/vms/{WEB}/save/").status_code == 303
+    assert "Restore on h1" in page() and "Discard its saved memory" in page()
+    assert on(h1).managed_save

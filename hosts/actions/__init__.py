@@ -1,6 +1,7 @@
 """What people do to hosts and guests: used by pages, API and commands alike. Who may is for the edges to check."""
 
 from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
+from hosts.actions.definitions import Definitions, read_definitions
 from hosts.actions.describe import describe
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
 from hosts.actions.lifecycle import ACTS as LIFECYCLE_ACTS
@@ -23,6 +24,7 @@ from hosts.actions.vms import (
 __all__ = [
     "VM_ACTS",
     "ConnectionTest",
+    "Definitions",
     "add_host",
     "adopt",
     "compatible_cpu",
@@ -32,6 +34,7 @@ __all__ = [
     "edit_host",
     "eject",
     "mark_stale",
+    "read_definitions",
     "reboot",
     "redefine",
     "refresh_host",

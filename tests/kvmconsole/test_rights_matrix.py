@@ -80,6 +80,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts:describe-vm": ASK,
     "hosts:vm": {"GET": VIEWER},
     "hosts:console": {"GET": OPERATOR},
+    "hosts:definition": {"GET": VIEWER},
     "hosts:vm-act start": DO,
     "hosts:vm-act shutdown": DO,
     "hosts:vm-act reboot": DO,

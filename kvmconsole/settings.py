@@ -210,6 +210,7 @@ SPECTACULAR_SETTINGS = {
         "MigrationKind": "migrations_app.models.Kind",
         "RuleKind": "migrations_app.models.PlacementRule.Kind",
         "MoveState": "migrations_app.models.Move.State",
+        "ScheduleWhat": "migrations_app.models.Schedule.What",
         "PlanState": "migrations_app.models.Evacuation.State",
         "ImageState": "migrations_app.serializers_of_probes.IMAGE_STATES",
     },

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from migrations_app import api, api_plans, queue_api
+from migrations_app import api, api_plans, api_schedules, queue_api
 
 app_name = "migrations-api"
 urlpatterns = [
@@ -33,4 +33,7 @@ urlpatterns = [
     path("hosts/<str:name>/evacuability", api_plans.HostEvacuability.as_view(), name="evacuability"),
     path("placement-rules", api_plans.RuleList.as_view(), name="rules"),
     path("placement-rules/<int:pk>", api_plans.RuleDetail.as_view(), name="rule"),
+    path("schedules", api_schedules.ScheduleList.as_view(), name="schedules"),
+    path("schedules/<int:pk>", api_schedules.ScheduleDetail.as_view(), name="schedule"),
+    path("schedules/<int:pk>/run", api_schedules.ScheduleRunNow.as_view(), name="schedule-run"),
 ]

@@ -51,4 +51,13 @@ urlpatterns = [
     path("rules/<int:pk>/remove/", views.remove_rule, name="rule-remove"),
     path("evacuability/", views.evacuabilities, name="evacuabilities"),
     path("evacuability/<str:name>/", views.evacuability, name="evacuability"),
+    path("schedules/", views.schedule_list, name="schedules"),
+    path("schedules/new/", views.new_schedule, name="schedule-new"),
+    path("schedules/preview/", views.schedule_preview, name="schedule-preview"),
+    path("schedules/<int:pk>/", views.schedule, name="schedule"),
+    path("schedules/<int:pk>/edit/", views.change_schedule, name="schedule-edit"),
+    path("schedules/<int:pk>/switch/", views.schedule_switch, name="schedule-switch"),
+    path("schedules/<int:pk>/run/", views.schedule_run, name="schedule-run"),
+    path("schedules/<int:pk>/seen/", views.schedule_seen, name="schedule-seen"),
+    path("schedules/<int:pk>/delete/", views.schedule_delete, name="schedule-delete"),
 ]

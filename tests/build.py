@@ -20,8 +20,9 @@ from hosts.models import (
     VirtualMachine,
     VmState,
 )
-from migrations_app.models import Evacuation, Migration, MigrationStep, Move, PlacementRule
+from migrations_app.models import Evacuation, Migration, MigrationStep, Move, PlacementRule, Schedule
 from migrations_app.plan import Options
+from migrations_app.schedules import Wanted
 from migrations_app.states import STEPS, State
 
 PASSWORD = "correct horse battery"
@@ -159,3 +160,17 @@ def rule(name: str, *vms: VirtualMachine, kind: str = PlacementRule.Kind.APART) 
     row = PlacementRule.objects.create(name=name, kind=kind)
     row.vms.set(vms)
     return row
+
+
+def schedule(
+    name: str = "nightly",
+    *,
+    vm: VirtualMachine | None = None,
+    to: Host | None = None,
+    of: Host | None = None,
+    **fields: Any,
+) -> Schedule:
+    """A schedule that migrates `vm` to `to`, or empties `of`: each night at 02:00 UTC, unless `fields` says otherwise."""
+    what = Schedule.What.MIGRATE if vm else Schedule.What.EVACUATE
+    fields = {"cron": "0 2 * * *", "username": "somebody", "options": Wanted().to_dict(), **fields}
+    return Schedule.objects.create(name=name, what=what, vm=vm, destination=to, host=of, **fields)

@@ -70,6 +70,11 @@ LOOKS: dict[str, dict[str, Look]] = {
         "failed": Look("failed", "circle-x", "error"),
         "needs_attention": Look("needs attention", "alert-triangle", "warning"),
     },
+    "run": {
+        "started": Look("started", "circle-check", "ok"),
+        "missed": Look("missed", "clock", "warning"),
+        "refused": Look("refused", "ban", "error"),
+    },
     "plan": {
         "planned": Look("planned", "list-check", "info"),
         "running": Look("running", "arrows-right-left", "busy"),

@@ -22,7 +22,7 @@ class Schedule(models.Model):
     vm = models.ForeignKey(VirtualMachine, null=True, blank=True, on_delete=models.CASCADE, related_name="schedules")
     host = models.ForeignKey(Host, null=True, blank=True, on_delete=models.CASCADE, related_name="schedules")
     destination = models.ForeignKey(Host, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    options = models.JSONField(default=dict, help_text="plan.Options.")
+    options = models.JSONField(default=dict, help_text="The keyword arguments of schedules.Wanted.")
     at = models.DateTimeField(null=True, blank=True, help_text="Once, at this time.")
     cron = models.CharField(max_length=100, blank=True, help_text="Repeatedly: a cron expression.")
     zone = models.CharField(max_length=64, default="UTC", help_text="The time zone that the cron expression is in.")

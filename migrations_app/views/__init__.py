@@ -12,10 +12,22 @@ from migrations_app.views.plan_acts import move_act, move_destination, plan_act
 from migrations_app.views.plans import change_plan, new_plan, plan, plans
 from migrations_app.views.queue import queue, queue_limits, requeue
 from migrations_app.views.rules import remove_rule, rule, rule_list
+from migrations_app.views.schedules import (
+    change_schedule,
+    new_schedule,
+    schedule,
+    schedule_delete,
+    schedule_list,
+    schedule_preview,
+    schedule_run,
+    schedule_seen,
+    schedule_switch,
+)
 
 __all__ = [
     "bug_report",
     "change_plan",
+    "change_schedule",
     "check",
     "confirm",
     "create",
@@ -33,6 +45,7 @@ __all__ = [
     "move_destination",
     "new",
     "new_plan",
+    "new_schedule",
     "plan",
     "plan_act",
     "plans",
@@ -44,5 +57,12 @@ __all__ = [
     "rule",
     "rule_list",
     "running",
+    "schedule",
+    "schedule_delete",
+    "schedule_list",
+    "schedule_preview",
+    "schedule_run",
+    "schedule_seen",
+    "schedule_switch",
     "tune",
 ]

@@ -10,7 +10,7 @@ from hosts.models import ApiToken, RoleBinding, SavedView
 from migrations_app.states import State
 from tests import build
 
-NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule")
+NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule", "hidden-schedule")
 """What nobody and the stranger must not read anywhere."""
 
 
@@ -48,6 +48,7 @@ class World:
         self.plan = build.plan(self.vm, to=self.h2, of=self.h1)
         self.move = self.plan.moves.get()
         self.rule = build.rule("hidden-rule", self.vm, second)
+        self.schedule = build.schedule("hidden-schedule", vm=self.vm, to=self.h2)
         self.users = {
             "nobody": build.user("nora"),
             "viewer": build.user("vera", role="viewer"),
@@ -90,7 +91,7 @@ class World:
     def pk(self, persona: str, name: str) -> int:
         if name.startswith("migrations"):
             part = name.partition(":")[2]
-            of_plans = {"rule": self.rule, "evacuation": self.plan, "move": self.plan}
+            of_plans = {"rule": self.rule, "evacuation": self.plan, "move": self.plan, "schedule": self.schedule}
             found = next((row for word, row in of_plans.items() if part.startswith(word)), self.migration)
             return int(found.pk)
         if "image-move" in name:
@@ -112,6 +113,7 @@ class World:
             **dict.fromkeys(("hosts:bulk-start", "hosts:bulk-shutdown"), f"?vm={self.vm.uuid}"),
             "migrations:new": f"?vm={self.vm.uuid}",
             "migrations:evacuation-new": f"?host={self.h1.name}",
+            "migrations:schedule-new": f"?vm={self.vm.uuid}",
             "hosts:exports": f"?server=127.0.0.1&host={self.h1.name}",
             "hosts-api:exports": f"?server=127.0.0.1&via={self.h1.name}",
         }.get(route, "")
@@ -120,6 +122,8 @@ class World:
         migration = {"vm": str(self.vm.uuid), "destination": self.h2.name}
         how = {"parallel": 2, "stop_after_failures": 1}
         rule = {"name": "a rule", "kind": "apart"}
+        schedule = {**migration, "name": "a schedule", "at": "2099-01-01T02:00"}
+        when = {"repeat": "once", "zone": "UTC", "window_minutes": 60}
         vms = [vm.pk for vm in self.rule.vms.all()]
         return {
             "hosts:save-view": {"name": "those of mine", "query": "state=running"},
@@ -128,6 +132,9 @@ class World:
             "migrations:evacuation-edit": how,
             "migrations:move-destination": {"destination": self.h2.name},
             **{f"migrations:{name}": {**rule, "vms": vms} for name in ("rules", "rule")},
+            **{f"migrations:{name}": {**schedule, **when} for name in ("schedules", "schedule-edit")},
+            "migrations-api:schedules": schedule,
+            "migrations-api:schedule": {"window_minutes": 30},
             "migrations-api:evacuations": {"host": self.h1.name},
             "migrations-api:evacuation": {"parallel": 3},
             "migrations-api:move": {"destination": self.h2.name},

@@ -152,6 +152,15 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations:rule-remove": DO,
     "migrations:evacuabilities": {"GET": USER},
     "migrations:evacuability": {"GET": VIEWER, "POST": OPERATOR},
+    "migrations:schedules": {"GET": USER, "POST": OPERATOR},
+    "migrations:schedule-new": {"GET": OPERATOR},
+    "migrations:schedule-preview": {"GET": USER},
+    "migrations:schedule": {"GET": VIEWER},
+    "migrations:schedule-edit": ASK,
+    "migrations:schedule-switch": DO,
+    "migrations:schedule-run": DO,
+    "migrations:schedule-seen": DO,
+    "migrations:schedule-delete": ASK,
     "migrations:resume-guest": ASK,
     "migrations:raise-pause": ASK,
     "hosts-api:hosts": {"GET": USER, "POST": ADMIN},
@@ -213,6 +222,9 @@ ROUTES: dict[str, dict[str, int]] = {
     "migrations-api:evacuability": {"GET": VIEWER, "POST": OPERATOR},
     "migrations-api:rules": {"GET": USER, "POST": OPERATOR},
     "migrations-api:rule": {"GET": VIEWER, "PUT": OPERATOR, "DELETE": OPERATOR},
+    "migrations-api:schedules": {"GET": USER, "POST": OPERATOR},
+    "migrations-api:schedule": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
+    "migrations-api:schedule-run": DO,
     "migrations-api:migration-resume-guest": DO,
     "migrations-api:migration-raise-pause": DO,
 }
@@ -233,6 +245,7 @@ def is_refused(answer: HttpResponse, route: str) -> bool:
         "migrations-api:fix",
         "migrations-api:evacuations",
         "migrations-api:rules",
+        "migrations-api:schedules",
     ):
         return "you may not see it" in answer.json()["detail"]
     return answer.status_code in (401, 403, 404)

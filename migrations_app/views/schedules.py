@@ -1,5 +1,6 @@
 """Schedules: the list, a new one, one of them with what came of it, and what can be done to it."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -70,7 +71,7 @@ def _edit(request: HtmxHttpRequest, vm: VirtualMachine | None, host: Host | None
     first = when_of(row) if row else {"name": f"Migrate {vm.name}" if vm else f"Empty {host}", "repeat": "once"}
     when = WhenForm(request.POST if posted else None, initial=first)
     how = how_form(request, vm, host, row)
-    context = {"row": row, "vm": vm, "host": host, "when": when, "form": how}
+    context: dict[str, Any] = {"row": row, "vm": vm, "host": host, "when": when, "form": how}
     if posted and "preview" in request.POST:
         return render(request, "migrations_app/schedule_form.html", {**context, "preview": when.preview()})
     if posted and when.is_valid() and how.is_valid():

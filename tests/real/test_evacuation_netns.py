@@ -1,5 +1,6 @@
 """Draining a real host: guests of every kind, stop and resume, a console killed in the middle, and the way home."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -155,4 +156,27 @@ def test_a_destination_that_became_unfit_fails_the_move_and_stops_the_plan(
     assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
     console.api("POST", f"evacuations/{number}/resume")
     reaches(console, number, "completed")
+    assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
+
+
+def test_what_is_scheduled_moves_when_it_is_due_though_the_console_was_away_at_that_moment(
+    console: Console, netns_lab: Lab, netns_guest: GuestFactory
+) -> None:
+    spec = netns_guest("on-time")
+    before = netns_lab.guests.wait_for_beats(spec.name, count=1)
+    at = datetime.now(UTC) + timedelta(seconds=3)
+    body = {"name": "tonight", "at": at.isoformat(), "vm": console.vm(spec.name)["uuid"], "destination": "kvm-2"}
+    number = console.api("POST", "schedules", {**body, **UNSAFE})["id"]
+    console.kill()
+    assert state_on(netns_lab, "kvm-1", spec.name) == "running"
+    console.start()
+
+    def begun() -> Any:
+        runs = console.api("GET", f"schedules/{number}")["runs"]
+        return runs[0] if runs else None
+
+    run = eventually(begun, timeout_s=60, what="the schedule to be due", every_s=0.3)
+    assert run["outcome"] == "started" and datetime.fromisoformat(run["at"]) >= at, run
+    console.reaches(run["migration"], "completed", timeout_s=90)
+    assert console.api("GET", f"schedules/{number}")["next_due"] is None
     assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)

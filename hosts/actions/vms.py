@@ -33,7 +33,8 @@ def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "
                 vm=vm.name,
                 hint="End the maintenance of the host first.",
             )
-        if require_placement(vm, host).stale:
+        # The row may not know the mark yet: definitions are read some time after a host was added.
+        if require_placement(vm, host).stale or guest.metadata(timeout_s=ACT_TIMEOUT_S) is not None:
             raise Refused(
                 f"The definition of {vm.name} on {host.name} is a leftover: the guest lives on another host.",
                 host=host.name,

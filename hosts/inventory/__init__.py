@@ -4,6 +4,10 @@
 only to write the answer.
 """
 
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -18,16 +22,22 @@ from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
 from hosts.inventory.summary import WAITING_REASONS, running_copies
 from hosts.libvirt_client.addresses import find_addresses
-from hosts.libvirt_client.connection import Connection
+from hosts.libvirt_client.connection import Connection, DomainState, HostInfo
 from hosts.models import Host, Mount, MountState, VirtualMachine, VmState
 
 __all__ = [
     "WAITING_REASONS",
+    "Look",
+    "find_addresses_of",
     "forget_host",
     "in_conflict",
     "known_vms",
+    "look_at",
+    "look_at_domain",
     "mark_online",
     "mark_unreachable",
+    "note_domain",
+    "note_look",
     "running_copies",
     "same_machine",
     "settle",
@@ -38,8 +48,53 @@ __all__ = [
     "sync_storage",
 ]
 
-LOOKUPS_PER_SYNC = 25
-"""Two calls each; the rest has its turn in the next sync."""
+LOOKUPS_AT_ONCE = 25
+"""Up to three calls each; the rest has its turn in a later look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a host said of itself and its guests when asked at `asked`. With `only`, of these guests alone (UUIDs)."""
+
+    asked: datetime
+    info: HostInfo
+    domains: Sequence[DomainState]
+    only: Collection[str] | None = None
+
+
+def look_at(
+    connection: Connection,
+    *,
+    info: HostInfo | None = None,
+    definitions: Collection[str] | None = None,
+    only: Collection[str] | None = None,
+) -> Look:
+    """Ask a host, without a look into the database. Raises HostError.
+
+    Four calls for the guests' states, however many there are, and one for each definition of those in `definitions`
+    (UUIDs; None: of all); six for the host, or one for its free memory where `info` is what it said on this connection.
+    """
+    asked = timezone.now()
+    if info is None:
+        info = connection.info()
+    elif only is None:
+        info = replace(info, memory_free_mib=connection.free_memory_mib())
+    domains = connection.domains(definitions=definitions)
+    return Look(asked, info, [each for each in domains if only is None or each.uuid in only], only)
+
+
+def note_look(host: Host, look: Look) -> None:
+    """Bring the rows of a host and its guests up to date, and mark it online. Raises Refused if its machine has a row."""
+    if other := same_machine(host, look.info):
+        raise Refused(
+            f"{host.name} is the same machine as {other.name} (host UUID {look.info.host_uuid}).",
+            host=host.name,
+            hint=f"Remove {host.name}, or correct its URI.",
+        )
+    reports = [report_of(domain) for domain in look.domains]
+    mark_online(host=host, info=look.info)
+    only = None if look.only is None else [UUID(uuid) for uuid in look.only]
+    record(host=host, reports=reports, asked=look.asked, only=only)
 
 
 def sync_host(host: Host, connection: Connection) -> None:
@@ -49,30 +104,29 @@ def sync_host(host: Host, connection: Connection) -> None:
 
 
 def sync_guests(host: Host, connection: Connection) -> None:
-    """The host itself and all its guests: nothing here waits for a share, so a dead NFS server does not hold it up."""
-    asked = timezone.now()
-    info = connection.info()
-    if other := same_machine(host, info):
-        raise Refused(
-            f"{host.name} is the same machine as {other.name} (host UUID {info.host_uuid}).",
-            host=host.name,
-            hint=f"Remove {host.name}, or correct its URI.",
-        )
-    domains = connection.domains()
-    reports = [report_of(domain) for domain in domains]
-    mark_online(host=host, info=info)
-    record(host=host, reports=reports, asked=asked)
-    _find_addresses(host, connection)
+    """The host itself and all its guests with their definitions. Nothing here waits for a share, so a dead NFS server
+    does not hold it up."""
+    note_look(host, look_at(connection))
+    find_addresses_of(host, connection)
 
 
 def sync_domain(host: Host, connection: Connection, uuid: UUID | str) -> None:
     """Bring one guest's rows up to date, or mark it absent if the host does not know it. Raises HostError."""
+    note_domain(host, uuid, *look_at_domain(connection, uuid))
+
+
+def look_at_domain(connection: Connection, uuid: UUID | str) -> tuple[datetime, DomainState | None]:
+    """Ask a host for one guest, None if it does not know it, and when it was asked. Raises HostError."""
     asked = timezone.now()
     try:
-        reports = [report_of(connection.domain_state(str(uuid)))]
+        return asked, connection.domain_state(str(uuid))
     except DomainNotFound:
-        reports = []
-    record(host=host, reports=reports, asked=asked, only=UUID(str(uuid)))
+        return asked, None
+
+
+def note_domain(host: Host, uuid: UUID | str, asked: datetime, domain: DomainState | None) -> None:
+    """Bring one guest's rows up to date with what `look_at_domain` found."""
+    record(host=host, reports=[report_of(domain)] if domain else [], asked=asked, only=[UUID(str(uuid))])
 
 
 def sync_storage(host: Host, connection: Connection) -> None:
@@ -92,11 +146,13 @@ def _is_below(path: str, folders: list[PurePosixPath]) -> bool:
     return any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
 
 
-def _find_addresses(host: Host, connection: Connection) -> None:
+def find_addresses_of(host: Host, connection: Connection) -> None:
     """Note an address for guests that run here and have none yet; one that was given or found before is kept."""
     without = VirtualMachine.objects.filter(host=host, address=None, state=VmState.RUNNING)
-    uuids = [str(uuid) for uuid in without.values_list("uuid", flat=True)[:LOOKUPS_PER_SYNC]]
-    for uuid, address in (find_addresses(connection, uuids) if uuids else {}).items():
+    uuids = [str(uuid) for uuid in without.values_list("uuid", flat=True)]
+    # By lot: else those of which nothing is ever found would keep the others from being looked up.
+    chosen = random.sample(uuids, min(len(uuids), LOOKUPS_AT_ONCE))
+    for uuid, address in (find_addresses(connection, chosen) if chosen else {}).items():
         VirtualMachine.objects.filter(uuid=uuid, address=None).update(address=address)
         live.publish(f"vm.{uuid}", hosts=[host.pk])
 

@@ -23,7 +23,11 @@ MANY = 50
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One guest as one host lists it; the fields of REPORTED but `present`."""
+    """One guest as one host lists it; the fields of REPORTED but `present`.
+
+    `facts` and `definition_digest` come from its definitions: where those were not read, `facts` is None, and the row
+    keeps what it has.
+    """
 
     uuid: UUID
     name: str
@@ -33,24 +37,24 @@ class Report:
     autostart: bool
     managed_save: bool
     definition_digest: str
-    facts: dict[str, Any]
+    facts: dict[str, Any] | None
 
 
-def record(*, host: Host, reports: Collection[Report], asked: datetime, only: UUID | None = None) -> None:
+def record(*, host: Host, reports: Collection[Report], asked: datetime, only: Collection[UUID] | None = None) -> None:
     """Make the rows of `host` say what it reported when it was asked at `asked`.
 
-    `reports` is all that it lists, or, with `only`, what it lists under that UUID (nothing if it lists none). What it no
+    `reports` is all that it lists, or, with `only`, what it lists under those UUIDs. What it no
     longer lists is marked absent. An answer to an older question never overwrites that to a newer one.
     """
     with transaction.atomic():
         Host.objects.select_for_update(no_key=True).get(pk=host.pk)
         rows = Placement.objects.filter(host=host).select_related("vm")
-        known = {row.vm.uuid: row for row in (rows.filter(vm__uuid=only) if only else rows)}
+        known = {row.vm.uuid: row for row in (rows if only is None else rows.filter(vm__uuid__in=only))}
         vms = _vms_of([report for report in reports if report.uuid not in known])
         changed = []
         for report in reports:
             row = known.pop(report.uuid, None) or Placement(host=host, vm=vms[report.uuid])
-            if _apply(row, {**_fields(report), "present": True}, asked):
+            if _apply(row, {**_fields(report, row), "present": True}, asked):
                 changed.append(row)
         changed += [row for row in known.values() if row.present and _apply(row, _absent(row), asked)]
         touched = {row.vm_id for row in changed}
@@ -115,9 +119,11 @@ def _vms_of(reports: Sequence[Report]) -> dict[UUID, VirtualMachine]:
     return {vm.uuid: vm for vm in VirtualMachine.objects.filter(uuid__in=[report.uuid for report in reports])}
 
 
-def _fields(report: Report) -> dict[str, Any]:
+def _fields(report: Report, row: Placement) -> dict[str, Any]:
     fields = {name: getattr(report, name) for name in REPORTED if name != "present"}
-    return {**fields, "facts": {**report.facts, "name": report.name}}
+    if report.facts is None:
+        fields["definition_digest"] = row.definition_digest if report.persistent else ""
+    return {**fields, "facts": {**(row.facts if report.facts is None else report.facts), "name": report.name}}
 
 
 def _absent(row: Placement) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from hosts.stale_mark import is_marked_stale
 def report_of(domain: DomainState) -> Report:
     """What a placement's row says of `domain`; the facts are those of the running guest, else of its definition."""
     xml = domain.live_xml or domain.persistent_xml
-    facts = facts_of(Domain.parse(xml)) if xml else {}
-    if domain.persistent_xml and is_marked_stale(domain.persistent_xml):
+    facts = facts_of(Domain.parse(xml)) if xml else None
+    if facts is not None and domain.persistent_xml and is_marked_stale(domain.persistent_xml):
         facts["marked_stale"] = True
     return Report(
         uuid=UUID(str(domain.uuid)),

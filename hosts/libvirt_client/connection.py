@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import libvirt
 
 from hosts.errors import TimedOut, Unreachable
 from hosts.host_uri import HostUri
-from hosts.libvirt_client import domain_list, host_info, pool
+from hosts.libvirt_client import domain_list, host_info, pool, unanswered
 from hosts.libvirt_client.domain import ACT_TIMEOUT_S, Guest
 from hosts.libvirt_client.domain_list import DomainName, DomainState
 from hosts.libvirt_client.errors import libvirt_errors
@@ -65,6 +65,8 @@ def open_connection(target: Target, *, timeout_s: float) -> Connection:
     """Connect, or say why not: InvalidInput, NameUnresolved, ConnectionRefused, HostKeyUnknown, HostKeyChanged,
     AuthenticationRefused, LibvirtNotRunning, TimedOut, Unreachable, HostError."""
     uri = target.full_uri()
+    if not unanswered.may_try(uri):
+        raise TimedOut(f"{target.name} takes connections but does not answer", host=target.name)
     start_event_loop()
     worker = Worker(f"libvirt {target.name}")
     opening = worker.submit(lambda: _open(uri))
@@ -73,6 +75,7 @@ def open_connection(target: Target, *, timeout_s: float) -> Connection:
             return Connection(opening.result(timeout_s), target, worker)
     except TimeoutError as error:
         opening.add_done_callback(_close_late)
+        unanswered.note(uri, opening)
         raise TimedOut(f"{target.name} did not answer within {timeout_s:g} s", host=target.name) from error
     finally:
         if not opening.done() or opening.exception():
@@ -158,15 +161,18 @@ class Connection:
                 closing.result(CLOSE_TIMEOUT_S)
 
     def info(self, *, timeout_s: float = INFO_TIMEOUT_S) -> HostInfo:
+        """Six calls."""
         return self.call(lambda: host_info.read_info(self._raw), timeout_s=timeout_s)
 
     def free_memory_mib(self, *, timeout_s: float = CALL_TIMEOUT_S) -> int:
-        """What guests can still get, page cache included."""
+        """What guests can still get, page cache included: one call."""
         return self.call(lambda: host_info.read_memory_mib(self._raw)[1], timeout_s=timeout_s)
 
-    def domains(self, *, timeout_s: float = LIST_TIMEOUT_S) -> list[DomainState]:
-        """All guests with their definitions."""
-        return self.call(lambda: domain_list.read_all(self._raw), timeout_s=timeout_s)
+    def domains(
+        self, *, definitions: Container[str] | None = None, timeout_s: float = LIST_TIMEOUT_S
+    ) -> list[DomainState]:
+        """All guests, with the definitions of those whose UUID is in `definitions` (None: of all)."""
+        return self.call(lambda: domain_list.read_all(self._raw, definitions), timeout_s=timeout_s)
 
     def domain_names(self, *, timeout_s: float = CALL_TIMEOUT_S) -> list[DomainName]:
         """All guests without their definitions, in one call."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import libvirt
@@ -22,7 +22,10 @@ class DomainName:
 
 @dataclass(frozen=True, slots=True)
 class DomainState:
-    """One host's view of a guest. `live_xml` while it is active, `persistent_xml` where it is defined; no secrets."""
+    """One host's view of a guest. `live_xml` while it is active, `persistent_xml` where it is defined; no secrets.
+
+    Both are None where its definitions were not asked for.
+    """
 
     uuid: str
     name: str
@@ -42,8 +45,8 @@ def read_names(raw: libvirt.virConnect) -> list[DomainName]:
     ]
 
 
-def read_all(raw: libvirt.virConnect) -> list[DomainState]:
-    """Four calls for all, and one for each definition."""
+def read_all(raw: libvirt.virConnect, definitions: Container[str] | None = None) -> list[DomainState]:
+    """Four calls for all, and one for each definition of the guests in `definitions` (UUIDs; None: of all)."""
     listed = _all_with_state(raw)
     persistent = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
     autostart = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART))
@@ -52,13 +55,15 @@ def read_all(raw: libvirt.virConnect) -> list[DomainState]:
     for domain, stats in listed:
         uuid = domain.UUIDString()
         state, reason = _state_from(stats)
-        try:
-            live_xml, persistent_xml = _definitions(domain, state, persistent=uuid in persistent)
-        except libvirt.libvirtError as error:
-            # Gone, moved or stopped since it was listed: the next look, or its event, tells.
-            if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
-                raise
-            continue
+        live_xml = persistent_xml = None
+        if definitions is None or uuid in definitions:
+            try:
+                live_xml, persistent_xml = _definitions(domain, state, persistent=uuid in persistent)
+            except libvirt.libvirtError as error:
+                # Gone, moved or stopped since it was listed: the next look, or its event, tells.
+                if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+                    raise
+                continue
         found.append(
             DomainState(
                 uuid=uuid,

@@ -5,6 +5,7 @@ from hosts.models.inventory import Host, HostGroup, HostState, Placement, Virtua
 from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.saved_view import SavedView
 from hosts.models.storage import Export, Mount, MountState, StoragePool, Volume
+from hosts.models.watchers import WatcherProcess
 
 __all__ = [
     "ApiToken",
@@ -24,4 +25,5 @@ __all__ = [
     "VirtualMachine",
     "VmState",
     "Volume",
+    "WatcherProcess",
 ]

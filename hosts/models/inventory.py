@@ -71,9 +71,8 @@ class Host(Described):
     memory_mib = models.PositiveBigIntegerField(default=0)
     memory_free_mib = models.PositiveBigIntegerField(default=0)
 
-    # The watcher that keeps this host's rows current holds a lease; another takes over when it lapses.
-    watcher = models.CharField(max_length=80, blank=True)
-    watcher_heartbeat = models.DateTimeField(null=True, blank=True)
+    # The WatcherProcess that keeps this host's rows current; others take over when its heartbeat lapses.
+    watcher = models.CharField(max_length=80, blank=True, db_index=True)
     sync_requested = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 

@@ -1,25 +1,24 @@
-"""Keeps the rows true: one thread per host listens to its events, a lease per host keeps two processes from doing it twice."""
+"""Keeps the rows true: one thread per host listens to its events; several processes share the hosts (sharing.py)."""
 
 import logging
 import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-
-from django.db.models import Q
-from django.utils import timezone
 
 from hosts import jobs
 from hosts.models import Host
+from hosts.watcher import sharing
 from hosts.watcher.database import own_database
 from hosts.watcher.host_watch import HostWatch
+from hosts.watcher.sharing import LEASE, is_watched
+
+__all__ = ["LEASE", "Watcher", "is_watched", "sweep_once"]
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=15)
-"""A watcher that has not renewed for this long has died: another one takes its hosts."""
 TICK_S = 1.0
 """How often hosts that were added, changed or removed are looked for."""
 SWEEP_EVERY_S = 2.0
@@ -32,34 +31,35 @@ class Watcher:
         self.name = f"{socket.gethostname()[:50]}:{os.getpid()}:{random.getrandbits(24):06x}"
         self._watches: dict[int, HostWatch] = {}
         self._stopping = threading.Event()
-        self._threads = [
+        self._supervisor, self._sweeper = (
             threading.Thread(target=self._loop, args=(work, pause_s), name=name, daemon=True)
             for work, pause_s, name in (
                 (self._supervise, TICK_S, "watcher"),
                 (sweep_once, SWEEP_EVERY_S, "sweeper"),
             )
-        ]
+        )
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._supervisor.start()
+        self._sweeper.start()
 
     def stop(self, timeout_s: float = 10) -> None:
-        """End all threads and give the leases back; a host that does not answer is left to its time limit."""
+        """Give the hosts to the others at once, then end all threads; one that waits for a host is left to its time limit."""
+        until = time.monotonic() + timeout_s
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(timeout_s)
+        self._supervisor.join(timeout_s)
         for watch in self._watches.values():
             watch.stop()
-        for watch in self._watches.values():
-            watch.join(timeout_s / 5)
         with own_database():
-            Host.objects.filter(watcher=self.name).update(watcher="", watcher_heartbeat=None)
+            sharing.leave(self.name)
+        self._sweeper.join(timeout_s)
+        for watch in self._watches.values():
+            watch.join(max(until - time.monotonic(), 0))
 
     @property
     def is_alive(self) -> bool:
         """Whether both of its own loops run."""
-        return all(thread.is_alive() for thread in self._threads)
+        return self._supervisor.is_alive() and self._sweeper.is_alive()
 
     @property
     def watched(self) -> list[int]:
@@ -77,10 +77,9 @@ class Watcher:
             self._stopping.wait(pause_s)
 
     def _supervise(self) -> None:
-        """Claim what nobody watches, renew what works, start and stop threads to match."""
-        now = timezone.now()
-        unwatched = Q(watcher="") | Q(watcher_heartbeat=None) | Q(watcher_heartbeat__lt=now - LEASE)
-        Host.objects.filter(unwatched).exclude(watcher=self.name).update(watcher=self.name, watcher_heartbeat=now)
+        """Renew, take or give up hosts, and start and stop threads to match."""
+        sharing.renew(self.name)
+        sharing.balance(self.name)
         mine = {host.pk: host for host in Host.objects.filter(watcher=self.name)}
         for pk, watch in list(self._watches.items()):
             if pk not in mine or not watch.fits(mine[pk]):
@@ -91,7 +90,6 @@ class Watcher:
                 self._watches[pk] = HostWatch(host)
                 self._watches[pk].start()
             self._watches[pk].note_request(host.sync_requested)
-        Host.objects.filter(watcher=self.name, watcher_heartbeat__lt=now - LEASE / 3).update(watcher_heartbeat=now)
 
 
 def sweep_once() -> None:
@@ -101,9 +99,3 @@ def sweep_once() -> None:
             sweep()
         except Exception:
             log.exception("sweep %s failed and is tried again", getattr(sweep, "__qualname__", sweep))
-
-
-def is_watched(now: datetime | None = None) -> bool:
-    """Whether some process keeps the hosts' rows current (or there is no host to watch)."""
-    fresh = (now or timezone.now()) - LEASE
-    return not Host.objects.exists() or Host.objects.filter(watcher_heartbeat__gte=fresh).exists()

@@ -1,9 +1,13 @@
 """How a thread of the watcher uses the database."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import connections
+
+_turns = threading.BoundedSemaphore(16)
+"""Of hundreds of threads so many use the database at once: PostgreSQL allows 100 connections unless told otherwise."""
 
 
 @contextmanager
@@ -13,3 +17,10 @@ def own_database() -> Iterator[None]:
         yield
     finally:
         connections.close_all()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """The same, and wait for a turn first. Ask no host inside: one that hangs would take a turn from all others."""
+    with _turns, own_database():
+        yield

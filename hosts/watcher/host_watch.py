@@ -1,4 +1,7 @@
-"""One host, watched by a thread of its own: events to rows, a full sync as the safety net, back-off when it goes away."""
+"""One host, watched by a thread of its own: events to rows, a full sync as the safety net, back-off when it goes away.
+
+No database connection is held while the host is asked, and no turn at the database is taken before it has answered.
+"""
 
 import logging
 import queue
@@ -16,8 +19,11 @@ from hosts.errors import HostError
 from hosts.libvirt_client import events
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.events import Event
+from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host
-from hosts.watcher.database import own_database
+from hosts.watcher.aside import Aside
+from hosts.watcher.database import turn
+from hosts.watcher.definitions import Definitions
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +32,14 @@ FULL_SYNC_EVERY_S = 60.0
 STORAGE_EVERY_S = 30.0
 COALESCE_S = 0.05
 """libvirt sends several events for one start or migration; those within this time are one sync."""
+DEFINITIONS_EVERY_S = 0.25
+"""Between two readings of some definitions, so that events and libvirtd's other clients have their turn."""
 MANY = 25
-"""From here on one look at all guests (500: 0.7 s) is quicker than one at each (14 ms)."""
+"""From here on one look at all guests is quicker than one at each."""
 LONGEST_NAP_S = 2.0
 """How often a thread that nothing wakes looks whether its connection lives."""
 BACKOFF_S = (1.0, 60.0)
-DOMAIN_KINDS = ("lifecycle", "job_completed", "device_added", "device_removed", "metadata_change")
+DOMAIN_KINDS = ("lifecycle", "job_completed", "device_added", "device_removed", "metadata_change", "agent_lifecycle")
 STORAGE_KINDS = ("pool_lifecycle", "pool_refresh")
 
 
@@ -45,8 +53,7 @@ class HostWatch:
         self._stopping = threading.Event()
         self._requested = self._answered = host.sync_requested
         self._failures = 0
-        self._storage_wanted = threading.Event()
-        self._storage_thread: threading.Thread | None = None
+        self._storage = Aside(f"storage {host.name}", self._look_at_storage)
         self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
 
     def start(self) -> None:
@@ -55,6 +62,7 @@ class HostWatch:
     def stop(self) -> None:
         """Ask the thread to end; it does at its next step."""
         self._stopping.set()
+        self._storage.stop()
         self._queue.put(None)
 
     def join(self, timeout_s: float) -> None:
@@ -73,8 +81,7 @@ class HostWatch:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with own_database():
-                    self._watch()
+                self._watch()
                 continue
             except Host.DoesNotExist:
                 return
@@ -89,7 +96,8 @@ class HostWatch:
 
     def _watch(self) -> None:
         """Connect, sync, and follow events until the connection ends. Raises HostError when it does."""
-        host = Host.objects.get(pk=self._pk)
+        with turn():
+            host = Host.objects.get(pk=self._pk)
         self._answered = self._requested
         with reach.open_own(host, timeout_s=CONNECT_TIMEOUT_S) as connection:
             connection.on_close(lambda *_: self._queue.put(None))
@@ -101,32 +109,64 @@ class HostWatch:
                 subscription.close()
 
     def _follow(self, host: Host, connection: Connection) -> None:
-        next_full = next_storage = 0.0
+        """The states of all guests first, then their definitions some at a time; after that only what changes."""
+        definitions, info = Definitions(), None
+        last_full, next_full, next_storage, next_definitions = time.monotonic(), 0.0, 0.0, 0.0
         while not self._stopping.is_set():
             now = time.monotonic()
             if now >= next_full or self._requested != self._answered:
                 self._answered = self._requested
-                inventory.sync_guests(host, connection)
+                info = self._look(host, connection, definitions, info, elapsed_s=now - last_full)
                 self._failures = 0
-                next_full = now + FULL_SYNC_EVERY_S * random.uniform(0.9, 1.1)
+                last_full, next_full = now, now + FULL_SYNC_EVERY_S * random.uniform(0.9, 1.1)
+            elif definitions and info and now >= next_definitions:
+                self._read(host, connection, definitions.take(), info)
+                next_definitions = time.monotonic() + DEFINITIONS_EVERY_S
             if now >= next_storage:
-                self._look_at_storage()
+                self._storage.ask()
                 next_storage = now + STORAGE_EVERY_S * random.uniform(0.9, 1.1)
-            self._take_events(host, connection, min(next_full, next_storage) - time.monotonic())
+            wake = min(next_full, next_storage, next_definitions if definitions else next_full)
+            if self._take_events(host, connection, definitions, wake - time.monotonic()):
+                next_full = 0.0
             connection.require_alive()
 
-    def _take_events(self, host: Host, connection: Connection, wait_s: float) -> None:
-        """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date."""
+    def _look(
+        self, host: Host, connection: Connection, definitions: Definitions, info: HostInfo | None, *, elapsed_s: float
+    ) -> HostInfo:
+        """A full sync without definitions: ten calls on a new connection, five after that."""
+        look = inventory.look_at(connection, info=info, definitions=())
+        definitions.note(look.domains, elapsed_s=elapsed_s)
+        with turn():
+            inventory.note_look(host, look)
+        return look.info
+
+    def _read(self, host: Host, connection: Connection, uuids: list[str], info: HostInfo) -> None:
+        """Four calls, and one for each definition."""
+        look = inventory.look_at(connection, info=info, definitions=uuids, only=uuids)
+        with turn():
+            inventory.note_look(host, look)
+
+    def _take_events(self, host: Host, connection: Connection, definitions: Definitions, wait_s: float) -> bool:
+        """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date.
+
+        True where there are so many that a full sync is the quicker way.
+        """
         batch = self._gather(min(max(wait_s, 0.0), LONGEST_NAP_S))
-        self._tell(batch)
+        if not batch:
+            return False
+        with turn():
+            self._tell(batch)
+        if any(event.kind in STORAGE_KINDS for event in batch):
+            self._storage.ask()
         uuids = dict.fromkeys(event.uuid for event in batch if event.kind in DOMAIN_KINDS)
         if len(uuids) > MANY:
-            inventory.sync_guests(host, connection)
-        else:
-            for uuid in uuids:
-                inventory.sync_domain(host, connection, uuid)
-        if any(event.kind in STORAGE_KINDS for event in batch):
-            self._look_at_storage()
+            definitions.want(uuids)
+            return True
+        for uuid in uuids:
+            asked, domain = inventory.look_at_domain(connection, uuid)
+            with turn():
+                inventory.note_domain(host, uuid, asked, domain)
+        return False
 
     def _tell(self, batch: Collection[Event]) -> None:
         """Hand the events to who registered for them; one that fails does not end the watch."""
@@ -149,40 +189,23 @@ class HostWatch:
         return [event for event in batch if event is not None]
 
     def _look_at_storage(self) -> None:
-        """In a thread of its own: a dead NFS server must not hold up the events. One look at a time, none forgotten."""
-        self._storage_wanted.set()
-        if self._storage_thread and self._storage_thread.is_alive():
-            return
-        self._storage_thread = threading.Thread(
-            target=self._storage_while_wanted, name=f"storage {self._thread.name}", daemon=True
-        )
-        self._storage_thread.start()
-
-    def _storage_while_wanted(self) -> None:
-        while self._storage_wanted.is_set() and not self._stopping.is_set():
-            self._storage_wanted.clear()
-            self._storage_once()
-
-    def _storage_once(self) -> None:
+        """Mounts, pools and addresses, on another connection: a dead NFS server must not hold up the events."""
         try:
-            with own_database():
-                host = Host.objects.get(pk=self._pk)
-                mounts.check_mounts(host)
-                with reach.libvirt(host) as connection:
-                    inventory.sync_storage(host, connection)
+            host = Host.objects.get(pk=self._pk)
+            mounts.check_mounts(host)
+            with reach.libvirt(host) as connection:
+                inventory.sync_storage(host, connection)
+                inventory.find_addresses_of(host, connection)
         except Host.DoesNotExist:
             return
         except HostError as error:
             log.info("pools of %s were not read: %s", self._thread.name, error)
-        except Exception:
-            # This thread only looks; the next look may find the database or the host in a better state.
-            log.exception("looking at the storage of %s failed", self._thread.name)
 
     def _back_off(self, error: HostError) -> None:
         """Say on the row why, and when the next try is; wait until then, or until somebody asks for a sync."""
         self._failures += 1
         pause_s = backoff_s(self._failures) * random.uniform(0.8, 1.2)
-        with own_database():
+        with turn():
             host = Host.objects.filter(pk=self._pk).first()
             if host:
                 retry_at = timezone.now() + timedelta(seconds=pause_s)

@@ -115,7 +115,7 @@ def test_a_guest_that_runs_on_two_hosts_is_a_conflict_and_an_incoming_copy_is_no
 def test_one_event_changes_one_guest_only() -> None:
     h1, other = build.host("h1"), uuid.uuid4()
     say(h1, report(), report(other, name="db"))
-    record(host=h1, reports=[], asked=timezone.now(), only=other)
+    record(host=h1, reports=[], asked=timezone.now(), only=[other])
     assert placement(h1).present
     assert not Placement.objects.get(vm__uuid=other).present
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from hosts import jobs, reach
-from hosts.models import Host, HostState, VirtualMachine
+from hosts import inventory, jobs, reach
+from hosts.models import Host, HostState, VirtualMachine, WatcherProcess
 from hosts.watcher import LEASE, Watcher, is_watched
 from hosts.watcher.host_watch import backoff_s
 from tests import build
@@ -80,7 +80,7 @@ def test_hosts_are_picked_up_and_let_go_while_it_runs_on_the_test_driver(watcher
     watcher.start()
     host = build.host("late", uri="test:///default", state=HostState.NEW)
     wait_for(the_guest, "the new host's guest", timeout_s=3)
-    host.delete()
+    inventory.forget_host(host)  # as the page does: it waits for what is being written
     wait_for(lambda: not watcher.watched, "the watch to end", timeout_s=3)
 
 
@@ -93,16 +93,16 @@ def test_a_request_to_sync_ends_a_back_off_on_the_test_driver(watcher: Watcher, 
     wait_for(lambda: Host.objects.get(pk=host.pk).state == HostState.ONLINE, "the host to be back", timeout_s=2)
 
 
-def test_a_second_watcher_takes_over_only_when_the_lease_has_lapsed_on_the_test_driver(
+def test_a_second_watcher_takes_over_only_when_the_heartbeat_has_lapsed_on_the_test_driver(
     watcher: Watcher, test_host: Host
 ) -> None:
-    lease = {"watcher": "another:1:abc", "watcher_heartbeat": timezone.now()}
-    Host.objects.filter(pk=test_host.pk).update(**lease)
+    other = WatcherProcess.objects.create(name="another:1:abc")
+    Host.objects.filter(pk=test_host.pk).update(watcher=other.name)
     watcher.start()
     time.sleep(1.5)
-    assert Host.objects.get(pk=test_host.pk).watcher == "another:1:abc"
+    assert Host.objects.get(pk=test_host.pk).watcher == other.name
     assert the_guest() is None
-    Host.objects.filter(pk=test_host.pk).update(watcher_heartbeat=timezone.now() - LEASE - timedelta(seconds=1))
+    WatcherProcess.objects.filter(pk=other.pk).update(heartbeat=timezone.now() - LEASE - timedelta(seconds=1))
     wait_for(the_guest, "the host to be taken over", timeout_s=3)
     assert Host.objects.get(pk=test_host.pk).watcher == watcher.name
 
@@ -112,6 +112,7 @@ def test_stop_gives_the_leases_back_on_the_test_driver(watcher: Watcher, test_ho
     wait_for(the_guest, "the guest")
     watcher.stop()
     assert Host.objects.get(pk=test_host.pk).watcher == ""
+    assert not WatcherProcess.objects.exists()
     assert not watcher.is_alive
 
 

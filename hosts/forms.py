@@ -9,6 +9,7 @@ from hosts import access
 from hosts.errors import InvalidInput
 from hosts.models import Host, HostGroup, ImageMove
 from hosts.mounts import DEFAULT_OPTIONS
+from hosts.nfs_exports import DEFAULT_OPTIONS as EXPORT_OPTIONS
 
 
 def text(
@@ -185,6 +186,36 @@ class CloneForm(ServiceForm):
 
 class ResizeForm(ServiceForm):
     capacity_mib = forms.IntegerField(label="New size in MiB", min_value=1)
+
+
+class NfsServerForm(ServiceForm):
+    """An NFS server and how to reach it."""
+
+    name = text("Name", "As the console shows it.", example="nas-1", limit=63)
+    address = text("Address", "As the hosts mount from it.", example="192.0.2.10")
+    ssh = text(
+        "ssh target",
+        "Its user must be root. Left empty: the server is only asked what it offers, by showmount.",
+        example="root@192.0.2.10",
+        required=False,
+    )
+
+
+class ExportForm(ServiceForm):
+    """A folder that a server offers, and to whom."""
+
+    path = text("Folder", "On the server.", example="/srv/images", limit=1024)
+    clients = text("For", "Hosts or their network.", example="192.0.2.0/24", limit=1000)
+    options = text("Options", f"Left empty: {EXPORT_OPTIONS}", example=EXPORT_OPTIONS, required=False, limit=400)
+    make_folder = forms.BooleanField(label="Make the folder if it does not exist", required=False)
+
+
+class UnexportForm(forms.Form):
+    although_mounted = forms.BooleanField(
+        label="Take it back although hosts have it mounted",
+        help_text="Every access there fails until it is exported again. VMs that run from it still refuse this.",
+        required=False,
+    )
 
 
 class UnmountForm(forms.Form):

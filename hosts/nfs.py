@@ -76,7 +76,7 @@ class NfsSource:
         if not found:
             raise _invalid("source", f"{text!r} is not SERVER:/path, as in 192.0.2.10:/home/image.")
         path = f"/{path}"
-        _require_plain_path(path, field="source")
+        require_plain_path(path, field="source")
         return cls(server=validate_address(server, field="source"), path=path)
 
     def __str__(self) -> str:
@@ -170,7 +170,7 @@ def nfs_version(*, fstype: str, options: str) -> str:
 def validate_target(text: str) -> str:
     """A folder to mount at, e.g. /mnt; one trailing slash is dropped. Raises InvalidInput(field="target")."""
     path = text[:-1] if len(text) > 1 and text.endswith("/") and not text.endswith("//") else text
-    _require_plain_path(path, field="target")
+    require_plain_path(path, field="target")
     if path == "/":
         raise _invalid("target", "The mount target can't be /: it would hide the whole host.")
     if path in _SYSTEM_FOLDERS:
@@ -178,6 +178,13 @@ def validate_target(text: str) -> str:
     if any(path.startswith(f"{tree}/") for tree in _SYSTEM_TREES):
         raise _invalid("target", f"{path} lies inside the host's own system and can't be a mount target.")
     return path
+
+
+def system_folder_above(path: str) -> str:
+    """The folder of the machine's own system that `path` is or lies in; "" if there is none."""
+    if path in _SYSTEM_FOLDERS:
+        return path
+    return next((tree for tree in _SYSTEM_TREES if path.startswith(f"{tree}/")), "")
 
 
 def validate_options(text: str) -> str:
@@ -229,7 +236,7 @@ def _number(value: str | int | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _require_plain_path(path: str, *, field: str) -> None:
+def require_plain_path(path: str, *, field: str) -> None:
     """Absolute, normalised, and made of characters that mean nothing to a shell, to fstab or to mount."""
     if not path.startswith("/"):
         raise _invalid(field, f"{path!r} is not an absolute path: start it with /.")

@@ -15,6 +15,7 @@ from hosts.models import (
     ImageMoveFile,
     Mount,
     MountState,
+    NfsServer,
     Placement,
     StoragePool,
     VirtualMachine,
@@ -75,6 +76,11 @@ def vm(
 def mount(*, on: Host, source: str = "198.51.100.2:/home/image", target: str = "/mnt", **fields: Any) -> Mount:
     fields = {"state": MountState.HEALTHY, "checked": timezone.now(), **fields}
     return Mount.objects.create(host=on, source=source, target=target, **fields)
+
+
+def nfs_server(name: str = "nas-1", *, ssh: str = "root@127.0.0.1:1", **fields: Any) -> NfsServer:
+    """A server at an address of the documentation network, whose ssh target is a closed port of this machine."""
+    return NfsServer.objects.create(name=name, address=fields.pop("address", "198.51.100.2"), ssh=ssh, **fields)
 
 
 def pool(name: str = "images", *, on: Host, target: str = "/mnt/kvm") -> StoragePool:

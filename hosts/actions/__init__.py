@@ -1,6 +1,6 @@
 """What people do to hosts and guests: used by pages, API and commands alike. Who may is for the edges to check."""
 
-from hosts.actions.connection import ConnectionTest, test_connection, trust_host_key
+from hosts.actions.connection import ConnectionTest, test_connection, test_ssh, trust_host_key
 from hosts.actions.definitions import Definitions, read_definitions
 from hosts.actions.describe import describe
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
@@ -43,6 +43,7 @@ __all__ = [
     "shutdown",
     "start",
     "test_connection",
+    "test_ssh",
     "trust_host_key",
     "undefine_stale",
     "use_compatible_cpu",

@@ -9,7 +9,7 @@ from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, InvalidInput
 from hosts.host_uri import HostUri, SshAddress, validate_address, validate_ssh_target
 from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host
-from hosts.ssh import HostKey, scan_host_key
+from hosts.ssh import HostKey, SshTarget, run, scan_host_key
 
 KeyState = Literal["known", "unknown", "changed", "none"]
 CONNECT_TIMEOUT_S = 15.0
@@ -53,6 +53,19 @@ def test_connection(*, name: str, uri: str, ssh: str = "") -> ConnectionTest:
             reach.run(host, ["true"], timeout_s=CONNECT_TIMEOUT_S)
     except HostError as error:
         return replace(found, ok=False, error=error)
+    return found
+
+
+def test_ssh(*, name: str, ssh: str) -> ConnectionTest:
+    """Log in by ssh as the console would, to a machine without libvirt. Raises InvalidInput on bad input."""
+    address = validate_ssh_target(ssh)
+    found = _look_at_keys(ConnectionTest(ok=True), name or address.hostname, address)
+    if found.ok:
+        try:
+            login = SshTarget(address=address, keyring=reach.keyring(), host=name)
+            run(login, ["true"], timeout_s=CONNECT_TIMEOUT_S, check=True)
+        except HostError as error:
+            return replace(found, ok=False, error=error)
     return found
 
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from hosts import actions
-from hosts.api import audit, consoles, hosts, image_moves, pools, storage, vms
+from hosts.api import audit, consoles, hosts, image_moves, nfs_servers, pools, storage, vms
 from hosts.pools import POOL_ACTS
 
 app_name = "hosts-api"
@@ -38,6 +38,11 @@ urlpatterns = [
         path(f"image-moves/<int:pk>/{act}", image_moves.ImageMoveAct.as_view(act=act), name=f"image-move-{act}")
         for act in image_moves.ImageMoveAct.acts
     ],
+    path("nfs-servers", nfs_servers.ServerList.as_view(), name="nfs-servers"),
+    path("nfs-servers/<str:name>", nfs_servers.ServerDetail.as_view(), name="nfs-server"),
+    path("nfs-servers/<str:name>/refresh", nfs_servers.ServerRefresh.as_view(), name="nfs-server-refresh"),
+    path("nfs-servers/<str:name>/start", nfs_servers.ServerStart.as_view(), name="nfs-server-start"),
+    path("nfs-servers/<str:name>/exports", nfs_servers.ServerExports.as_view(), name="nfs-server-exports"),
     path("exports", storage.ExportList.as_view(), name="exports"),
     path("vms", vms.VmList.as_view(), name="vms"),
     path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),

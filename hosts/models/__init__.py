@@ -3,6 +3,7 @@
 from hosts.models.access import ApiToken, AuditEvent, RoleBinding
 from hosts.models.inventory import Host, HostGroup, HostState, Placement, VirtualMachine, VmState
 from hosts.models.moving import ImageMove, ImageMoveFile
+from hosts.models.nfs_server import NfsServer
 from hosts.models.saved_view import SavedView
 from hosts.models.storage import Export, Mount, MountState, StoragePool, Volume
 from hosts.models.watchers import WatcherProcess
@@ -18,6 +19,7 @@ __all__ = [
     "ImageMoveFile",
     "Mount",
     "MountState",
+    "NfsServer",
     "Placement",
     "RoleBinding",
     "SavedView",

@@ -22,8 +22,8 @@ _MOUNT: tuple[tuple[str, type[HostError], str, str], ...] = (
     (
         r"reason given by server: No such file|mounting .* failed.*No such file",
         Refused,
-        "{server} does not offer {path}",
-        "Ask it what it exports: showmount -e {server}",
+        "{server} does not offer {path} to {host}",
+        "Ask it what it exports, and to whom: showmount -e {server}. NFS 4 says this too of a path that others may mount.",
     ),
     (
         r"resolve|Name or service not known|Temporary failure in name resolution",

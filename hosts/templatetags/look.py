@@ -46,6 +46,12 @@ LOOKS: dict[str, dict[str, Look]] = {
         "maintenance": Look("maintenance", "tool", "warning"),
         "unknown": NOT_KNOWN,
     },
+    "nfs server": {
+        "new": Look("not asked yet", "circle-dashed", "unknown"),
+        "serving": Look("serving", "circle-check", "ok"),
+        "stopped": Look("stopped", "player-stop", "error"),
+        "unreachable": Look("no answer", "plug-connected-x", "error"),
+    },
     "mount": {
         "healthy": Look("healthy", "circle-check", "ok"),
         "stale": Look("not answering", "hourglass", "error"),

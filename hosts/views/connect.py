@@ -37,7 +37,7 @@ def test(request: HtmxHttpRequest, name: str) -> HttpResponse:
     context: dict[str, Any] = {"host": host}
     try:
         if "trust" in request.POST:
-            _trust(request)
+            trust_seen_keys(request)
             actions.refresh_host(host)
         found = actions.test_connection(name=host.name, uri=host.uri, ssh=host.ssh)
         context |= {"found": found, "failure": failure(found.error) if found.error else None}
@@ -54,7 +54,7 @@ def _answer(request: HtmxHttpRequest, form: HostForm, host: Host | None) -> Http
     if form.is_valid():
         try:
             if "trust" in request.POST:
-                _trust(request)
+                trust_seen_keys(request)
             stored = _store(request, form, host)
         except InvalidInput as error:
             form.refuse(error)
@@ -80,7 +80,7 @@ def _store(request: HtmxHttpRequest, form: HostForm, host: Host | None) -> Host:
     return stored
 
 
-def _trust(request: HtmxHttpRequest) -> None:
+def trust_seen_keys(request: HtmxHttpRequest) -> None:
     """Keep the keys whose fingerprints the form showed. Raises HostError where the host presents others now."""
     seen = TrustForm(request.POST)
     if not seen.is_valid():

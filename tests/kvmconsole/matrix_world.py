@@ -10,7 +10,7 @@ from hosts.models import ApiToken, RoleBinding, SavedView
 from migrations_app.states import State
 from tests import build
 
-NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule", "hidden-schedule")
+NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule", "hidden-schedule", "hidden-nas")
 """What nobody and the stranger must not read anywhere."""
 
 
@@ -43,6 +43,7 @@ class World:
         self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
         self.volume = self.pool.volumes.create(name="web.qcow2", path="/mnt/kvm/web.qcow2", format="qcow2")
         self.image_move = build.image_move(on=self.h1)
+        self.server = build.nfs_server("hidden-nas")
         self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
         second = build.vm("hidden-db", on=self.h1)
         self.plan = build.plan(self.vm, to=self.h2, of=self.h1)
@@ -81,6 +82,8 @@ class World:
             "move": self.move.pk,
         }
         wanted = set(PATTERNS[name])
+        if "nfs-server" in name or name.endswith("unexport"):
+            given["name"] = self.server.name
         kwargs = {key: value for key, value in given.items() if key in wanted}
         if "choice" in wanted:
             kwargs["choice"] = "look_again"
@@ -135,6 +138,9 @@ class World:
             **{f"migrations:{name}": {**schedule, **when} for name in ("schedules", "schedule-edit")},
             "migrations-api:schedules": schedule,
             "migrations-api:schedule": {"window_minutes": 30},
+            "hosts:nfs-server": {"path": "/srv/images", "clients": "192.0.2.0/24"},
+            "hosts-api:nfs-server-exports": {"path": "/srv/images", "clients": "192.0.2.0/24"},
+            "hosts-api:nfs-servers": {"name": "nas-9", "address": "127.0.0.9", "ssh": "root@127.0.0.1:1"},
             "migrations-api:evacuations": {"host": self.h1.name},
             "migrations-api:evacuation": {"parallel": 3},
             "migrations-api:move": {"destination": self.h2.name},

@@ -108,7 +108,9 @@ class Prober:
     @property
     def error(self) -> str:
         """Why it ended by itself, in its own words ("Name or service not known"); "" while it runs or was stopped."""
-        if self._process is None or self._stopped or self._process.poll() is None or self._reader.is_alive():
+        if self._process is None or self._reader is None or self._stopped:
+            return ""
+        if self._process.poll() is None or self._reader.is_alive():
             return ""  # also until its last words are read
         with self._lock:
             return self._log.unread or f"it ended with {self._process.returncode}"

@@ -60,7 +60,7 @@ def move_images_by_page(page: Page, console: Console, lab: Lab) -> None:
 def start_by_page(page: Page, console: Console, spec: GuestSpec, lab: Lab) -> None:
     page.goto(f"{console.url}/vms/")
     vm_row(page, spec.name).get_by_role("link", name=spec.name, exact=True).click()
-    page.get_by_role("button", name="Start on kvm-2").click(timeout=120_000)
+    page.get_by_role("button", name="Start on kvm-2", exact=True).click(timeout=120_000)
     lab.guests.wait_for_beats(spec.name, timeout_s=120)
 
 

@@ -58,7 +58,10 @@ def close(event: AuditEvent, outcome: str, detail: str = "") -> None:
 def act(
     *, actor: Actor, action: str, target: object, hosts: list[Host | None] | None = None, reason: str = ""
 ) -> Iterator[AuditEvent]:
-    """Frame an act that is over when the block is: refused, failed or succeeded as the block ends."""
+    """Frame an act: its row is closed as refused, failed or succeeded as the block ends.
+
+    With `event.left_open` an act that has only begun well stays pending; whoever follows it closes it.
+    """
     event = begin(actor=actor, action=action, target=target, hosts=hosts, reason=reason)
     try:
         yield event
@@ -71,4 +74,5 @@ def act(
     except BaseException as error:
         close(event, Outcome.FAILED, f"{type(error).__name__}: {error}")
         raise
-    close(event, Outcome.SUCCEEDED, event.detail)
+    if not event.left_open:
+        close(event, Outcome.SUCCEEDED, event.detail)

@@ -1,6 +1,6 @@
 """What workers do for hosts and their storage: nudges begin, sweeps find what no nudge did."""
 
-from hosts import jobs
+from hosts import actions, jobs
 from hosts.moving_images import runner
 
 
@@ -14,3 +14,9 @@ def move_images(pk: int) -> None:
 def pick_up_moves_of_images() -> None:
     """Go on with moves that nobody drives."""
     runner.sweep()
+
+
+@jobs.sweep
+def look_after_shutdowns() -> None:
+    """End the waits for guests that are off or out of time."""
+    actions.look_after_shutdowns()

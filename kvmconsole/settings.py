@@ -212,6 +212,7 @@ SPECTACULAR_SETTINGS = {
         "MoveState": "migrations_app.models.Move.State",
         "ScheduleWhat": "migrations_app.models.Schedule.What",
         "PlanState": "migrations_app.models.Evacuation.State",
+        "SnapshotKind": "hosts.actions.snapshots.KINDS",
         "ImageState": "migrations_app.serializers_of_probes.IMAGE_STATES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

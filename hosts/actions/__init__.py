@@ -5,6 +5,8 @@ from hosts.actions.definitions import Definitions, read_definitions
 from hosts.actions.describe import describe
 from hosts.actions.hosts import add_host, edit_host, refresh_host, remove_host, set_maintenance
 from hosts.actions.lifecycle import ACTS as LIFECYCLE_ACTS
+from hosts.actions.shutting_down import look_after_shutdowns, shutdown
+from hosts.actions.snapshots import create_snapshot, delete_snapshot, revert_to_snapshot, snapshots
 from hosts.actions.vms import (
     ACTS,
     adopt,
@@ -15,7 +17,6 @@ from hosts.actions.vms import (
     mark_stale,
     reboot,
     redefine,
-    shutdown,
     start,
     undefine_stale,
     use_compatible_cpu,
@@ -28,19 +29,24 @@ __all__ = [
     "add_host",
     "adopt",
     "compatible_cpu",
+    "create_snapshot",
     "define",
+    "delete_snapshot",
     "describe",
     "destroy",
     "edit_host",
     "eject",
+    "look_after_shutdowns",
     "mark_stale",
     "read_definitions",
     "reboot",
     "redefine",
     "refresh_host",
     "remove_host",
+    "revert_to_snapshot",
     "set_maintenance",
     "shutdown",
+    "snapshots",
     "start",
     "test_connection",
     "test_ssh",

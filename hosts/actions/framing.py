@@ -7,21 +7,23 @@ from hosts import audit, holds, inventory, reach
 from hosts.errors import DomainNotFound, HostError, Refused
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
-from hosts.models import Host, Placement, VirtualMachine
+from hosts.models import AuditEvent, Host, Placement, VirtualMachine
 
 ACT_TIMEOUT_S = 40.0
 
 
 @contextmanager
-def acting(action: str, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str) -> Iterator[None]:
-    """Audit the act, and refuse it while something else uses the guest."""
-    target = f"VM {vm.name} on {host.name}"
-    with audit.act(actor=actor, action=action, target=target, hosts=[host], reason=reason):
+def acting(
+    action: str, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str, *, about: str = ""
+) -> Iterator[AuditEvent]:
+    """Audit the act, on the part `about` of the guest, and refuse it while something else uses the guest."""
+    target = f"VM {vm.name} on {host.name}" + (f": {about}" if about else "")
+    with audit.act(actor=actor, action=action, target=target, hosts=[host], reason=reason) as event:
         if held := holds.why(vm=vm):
             raise Refused(
                 f"{vm.name} is held: {held}.", host=host.name, vm=vm.name, hint="Wait until that is over, or end it."
             )
-        yield
+        yield event
 
 
 @contextmanager

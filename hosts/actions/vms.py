@@ -1,54 +1,29 @@
 """What the console does to a guest besides migrating it. Each checks its safety rules itself and is audited."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from django.core.cache import cache
 from django.utils import timezone
 
 from hosts import audit, forgotten, inventory, reach
 from hosts.actions.elsewhere import ask_others, require_not_active
 from hosts.actions.framing import ACT_TIMEOUT_S, acting, guest_on, require_placement
+from hosts.actions.shutting_down import shutdown, stop_waiting
+from hosts.actions.starting import claim, require_may_start
 from hosts.compatible_cpu import CompatibleCpu
 from hosts.domain_xml import METADATA_URI, Domain
 from hosts.errors import Refused
 from hosts.models import Host, Placement, VirtualMachine
 from hosts.stale_mark import PREFIX, stale_mark
 
-CLAIM_S = 120
-"""A start is over by then: asking the others and libvirt's own start have shorter limits."""
-
 
 def start(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
-    """Start `vm` from its definition on `host`.
+    """Start `vm` from its definition on `host`; where its memory was saved there, it goes on from that.
 
-    Refused where a migration holds it, where the definition is a leftover, and unless every other host that has the guest
-    says, now, that it is not active there.
+    Refused where a migration holds it, and by the rules of starting.py.
     """
-    with acting("start", vm, host, actor, reason), _claim(vm, host), guest_on(vm, host) as (_, guest):
-        if host.maintenance:
-            raise Refused(
-                f"{host.name} is in maintenance; {vm.name} is not started there.",
-                host=host.name,
-                vm=vm.name,
-                hint="End the maintenance of the host first.",
-            )
-        # The row may not know the mark yet: definitions are read some time after a host was added.
-        if require_placement(vm, host).stale or guest.metadata(timeout_s=ACT_TIMEOUT_S) is not None:
-            raise Refused(
-                f"The definition of {vm.name} on {host.name} is a leftover: the guest lives on another host.",
-                host=host.name,
-                vm=vm.name,
-                hint="Start it where it lives. If that copy is lost for good, make this definition the good one first.",
-            )
-        require_not_active(vm=vm, host=host, answers=ask_others(vm=vm, host=host), act="started")
+    with acting("start", vm, host, actor, reason), claim(vm, host), guest_on(vm, host) as (_, guest):
+        require_may_start(vm, host, guest, act="started")
         guest.create(timeout_s=ACT_TIMEOUT_S)
-
-
-def shutdown(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
-    """Ask the guest to shut down, as its power button does; it may take its time, or not listen."""
-    with acting("shut down", vm, host, actor, reason), guest_on(vm, host) as (_, guest):
-        guest.shutdown(timeout_s=ACT_TIMEOUT_S)
 
 
 def reboot(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> None:
@@ -175,6 +150,7 @@ def use_compatible_cpu(*, vm: VirtualMachine, host: Host, other: Host, actor: au
 ACTS: dict[str, Callable[..., None]] = {
     "start": start,
     "shutdown": shutdown,
+    "stop-waiting": stop_waiting,
     "reboot": reboot,
     "destroy": destroy,
     "define": define,
@@ -184,20 +160,3 @@ ACTS: dict[str, Callable[..., None]] = {
     "adopt": adopt,
 }
 """By the name that paths give them, the same for pages and API."""
-
-
-@contextmanager
-def _claim(vm: VirtualMachine, host: Host) -> Iterator[None]:
-    """One start of a guest at a time: two at once would each find that the other host does not run it yet."""
-    key = f"start-of-vm-{vm.pk}"
-    if not cache.add(key, host.name, timeout=CLAIM_S):
-        raise Refused(
-            f"Another start of {vm.name} is under way, on {cache.get(key) or 'a host'}.",
-            host=host.name,
-            vm=vm.name,
-            hint="Wait for its outcome.",
-        )
-    try:
-        yield
-    finally:
-        cache.delete(key)

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hosts import holds, inventory
-from hosts.models import AuditEvent, Export, Host, Mount, Placement, StoragePool, VirtualMachine, Volume
+from hosts.models import AuditEvent, Export, Host, Mount, Placement, Shutdown, StoragePool, VirtualMachine, Volume
 
 
 class HostSerializer(serializers.ModelSerializer[Host]):
@@ -165,14 +165,26 @@ class VmSerializer(serializers.ModelSerializer[VirtualMachine]):
         return inventory.in_conflict(vm)
 
 
+class ShutdownSerializer(serializers.ModelSerializer[Shutdown]):
+    class Meta:
+        model = Shutdown
+        fields = ("asked", "limit_s", "overdue")
+
+
 class VmDetailSerializer(VmSerializer):
     """The same, with what its definition says and why it may not be touched just now."""
 
     held = serializers.SerializerMethodField(help_text="Why it may not be touched just now; empty if it may.")
     facts = serializers.SerializerMethodField()
+    shutdown = serializers.SerializerMethodField(help_text="A shutdown that somebody waits for; null if none.")
 
     class Meta(VmSerializer.Meta):
-        fields = (*VmSerializer.Meta.fields, "held", "facts")
+        fields = (*VmSerializer.Meta.fields, "held", "facts", "shutdown")
+
+    @extend_schema_field(ShutdownSerializer(allow_null=True))
+    def get_shutdown(self, vm: VirtualMachine) -> dict[str, Any] | None:
+        row = Shutdown.objects.filter(vm=vm).first()
+        return dict(ShutdownSerializer(row).data) if row else None
 
     def get_held(self, vm: VirtualMachine) -> str:
         return holds.why(vm=vm)
@@ -187,6 +199,13 @@ class VmActInput(serializers.Serializer[Any]):
         required=False, help_text="The host whose copy is meant; by default the one where the VM is."
     )
     reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+
+
+class ShutdownInput(VmActInput):
+    limit_s = serializers.IntegerField(
+        required=False,
+        help_text="Seconds to wait for it, 10 to 3600; then `shutdown.overdue` is true. It is never forced off by itself.",
+    )
 
 
 class AuditSerializer(serializers.ModelSerializer[AuditEvent]):

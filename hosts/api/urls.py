@@ -3,7 +3,7 @@
 from django.urls import path
 
 from hosts import actions
-from hosts.api import audit, consoles, hosts, image_moves, nfs_servers, pools, storage, vms
+from hosts.api import audit, consoles, definitions, hosts, image_moves, nfs_servers, pools, snapshots, storage, vms
 from hosts.pools import POOL_ACTS
 
 app_name = "hosts-api"
@@ -47,6 +47,15 @@ urlpatterns = [
     path("vms", vms.VmList.as_view(), name="vms"),
     path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),
     path("vms/<uuid:uuid>/consoles", consoles.VmConsoles.as_view(), name="consoles"),
-    *[path(f"vms/<uuid:uuid>/{act}", vms.VmAct.as_view(act=act), name=f"vm-{act}") for act in actions.VM_ACTS],
+    path("vms/<uuid:uuid>/shutdown", vms.VmShutdown.as_view(), name="vm-shutdown"),
+    path("vms/<uuid:uuid>/definition", definitions.VmDefinition.as_view(), name="vm-definition"),
+    path("vms/<uuid:uuid>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),
+    path("vms/<uuid:uuid>/snapshots/<str:snapshot>", snapshots.SnapshotDetail.as_view(), name="snapshot"),
+    path("vms/<uuid:uuid>/snapshots/<str:snapshot>/revert", snapshots.SnapshotRevert.as_view(), name="revert-snapshot"),
+    *[
+        path(f"vms/<uuid:uuid>/{act}", vms.VmAct.as_view(act=act), name=f"vm-{act}")
+        for act in actions.VM_ACTS
+        if act != "shutdown"
+    ],
     path("audit", audit.AuditList.as_view(), name="audit"),
 ]

@@ -13,10 +13,10 @@ from rest_framework.views import APIView
 
 from hosts import access, actions
 from hosts.api.base import actor_of, host_for, require
-from hosts.api.serializers import VmActInput, VmDetailSerializer, VmSerializer
+from hosts.api.serializers import ShutdownInput, VmActInput, VmDetailSerializer, VmSerializer
 from hosts.errors import Refused
 from hosts.filters import VmFilter, shown_vms
-from hosts.models import VirtualMachine
+from hosts.models import Host, VirtualMachine
 
 
 class VmList(generics.ListAPIView[VirtualMachine]):
@@ -48,21 +48,38 @@ class VmAct(APIView):
 
     @extend_schema(request=VmActInput, responses=VmDetailSerializer)
     def post(self, request: Request, uuid: UUID) -> Response:
+        return self.do(request, uuid, VmActInput)
+
+    def do(self, request: Request, uuid: UUID, form: type[VmActInput]) -> Response:
         vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        given = VmActInput(data=request.data)
+        given = form(data=request.data)
         given.is_valid(raise_exception=True)
-        name = given.validated_data.get("host")
-        host = host_for(request, name) if name else vm.host
-        if host is None:
-            raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
-        require(request, access.OPERATE, host)
-        actions.VM_ACTS[self.act](
-            vm=vm, host=host, actor=actor_of(request), reason=given.validated_data.get("reason", "")
-        )
-        return Response(VmDetailSerializer(_reread(vm, request)).data)
+        more = dict(given.validated_data)
+        host = host_of(request, vm, more.pop("host", ""))
+        actions.VM_ACTS[self.act](vm=vm, host=host, actor=actor_of(request), **more)
+        return Response(VmDetailSerializer(reread(vm, request)).data)
 
 
-def _reread(vm: VirtualMachine, request: Request) -> VirtualMachine:
+class VmShutdown(VmAct):
+    """Asks the guest to shut down."""
+
+    act = "shutdown"
+
+    @extend_schema(request=ShutdownInput, responses=VmDetailSerializer)
+    def post(self, request: Request, uuid: UUID) -> Response:
+        return self.do(request, uuid, ShutdownInput)
+
+
+def host_of(request: Request, vm: VirtualMachine, name: str) -> Host:
+    """The host that is meant, for who operates it: the one of that name, else where the guest is."""
+    host = host_for(request, name) if name else vm.host
+    if host is None:
+        raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
+    require(request, access.OPERATE, host)
+    return host
+
+
+def reread(vm: VirtualMachine, request: Request) -> VirtualMachine:
     """The guest after the act; a transient one that was forced off is known to no host any more."""
     found = shown_vms(request.user).filter(pk=vm.pk).first()
     if found is None:

@@ -5,6 +5,7 @@ from hosts.models.inventory import Host, HostGroup, HostState, Placement, Virtua
 from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.nfs_server import NfsServer
 from hosts.models.saved_view import SavedView
+from hosts.models.shutdown import Shutdown
 from hosts.models.storage import Export, Mount, MountState, StoragePool, Volume
 from hosts.models.watchers import WatcherProcess
 
@@ -23,6 +24,7 @@ __all__ = [
     "Placement",
     "RoleBinding",
     "SavedView",
+    "Shutdown",
     "StoragePool",
     "VirtualMachine",
     "VmState",

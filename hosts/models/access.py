@@ -95,6 +95,9 @@ class AuditEvent(models.Model):
     detail = models.TextField(blank=True)
     finished = models.DateTimeField(null=True, blank=True)
 
+    left_open = False
+    """Not kept: the act has only begun, and whoever follows it closes the row."""
+
     class Meta:
         ordering = ["-at", "-pk"]
 

@@ -13,14 +13,16 @@ from hosts import access, actions, filters, holds
 from hosts.errors import HostError, Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
-from hosts.models import Host, VirtualMachine
+from hosts.models import Host, Shutdown, VirtualMachine
 from hosts.views.rows import flags_of
+from hosts.vm_forms import ShutdownForm
 
-CONFIRMED = ("destroy", "reset", "save", "discard-save", "redefine", "undefine-stale", "adopt")
+CONFIRMED = ("shutdown", "destroy", "reset", "save", "discard-save", "redefine", "undefine-stale", "adopt")
 """What can't be undone is asked for on a page of its own."""
 DONE = {
     "start": "{vm} was started on {host}.",
     "shutdown": "{vm} was asked to shut down; that may take a while.",
+    "stop-waiting": "Nobody waits for {vm} to shut down any more.",
     "reboot": "{vm} was asked to restart.",
     "destroy": "{vm} was forced off on {host}.",
     "pause": "{vm} stands still.",
@@ -54,14 +56,37 @@ def act(request: HtmxHttpRequest, uuid: UUID, act: str) -> HttpResponse:
     if request.method != "POST":
         if act not in CONFIRMED:
             return HttpResponseNotAllowed(["POST"])
-        return render(request, f"hosts/vm_{act.replace('-', '_')}.html", {"vm": vm, "host": host, "form": ReasonForm()})
+        form = ShutdownForm() if act == "shutdown" else ReasonForm()
+        return _ask(request, act, {"vm": vm, "host": host, "form": form})
+    more = {}
+    if act == "shutdown" and "limit_s" in given:
+        limits = ShutdownForm(given)
+        if not limits.is_valid():
+            return _ask(request, act, {"vm": vm, "host": host, "form": limits}, status=422)
+        more["limit_s"] = limits.cleaned_data["limit_s"]
     try:
-        actions.VM_ACTS[act](vm=vm, host=host, actor=actor(request), reason=given.get("reason", "")[:300])
+        actions.VM_ACTS[act](vm=vm, host=host, actor=actor(request), reason=given.get("reason", "")[:300], **more)
     except HostError as error:
         return page(request, vm, error=error)
     messages.success(request, DONE[act].format(vm=vm.name, host=host.name))
     still_there = filters.shown_vms(request.user).filter(pk=vm.pk).exists()
     return see_other(request, vm.get_absolute_url() if still_there else reverse("hosts:vms"))
+
+
+@require_safe
+def shutting_down(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
+    """How far the time for a shutdown has passed: a part of the guest's page, which asks for it again and again."""
+    vm = _vm(request, uuid)
+    context = {"vm": vm, "shutdown": Shutdown.objects.filter(vm=vm).first(), "may_operate": _may_operate(request, vm)}
+    return render(request, "hosts/_shutting_down.html", context)
+
+
+def _ask(request: HtmxHttpRequest, act: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    return render(request, f"hosts/vm_{act.replace('-', '_')}.html", context, status=status)
+
+
+def _may_operate(request: HtmxHttpRequest, vm: VirtualMachine) -> bool:
+    return access.may(request.user, access.OPERATE, vm.host)
 
 
 def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | None = None) -> HttpResponse:
@@ -71,6 +96,7 @@ def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | Non
         "vm": vm,
         "flags": flags_of(vm),
         "held": holds.why(vm=vm),
+        "shutdown": Shutdown.objects.filter(vm=vm).select_related("host").first(),
         "facts": _facts(vm),
         "saved": any(row.managed_save for row in vm.shown_placements if row.host_id == vm.host_id),  # type: ignore[attr-defined]
         "placements": [{"row": row, "may_operate": row.host_id in operable} for row in vm.shown_placements],  # type: ignore[attr-defined]

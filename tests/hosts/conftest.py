@@ -2,11 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hosts import live
+from hosts import inventory, live, reach
+from hosts.models import Host
+from tests import build
+from tests.hosts.nodes import RUNNING, write_node
+from tests.hosts.web_node import WEB, NodeMaker
 
 LiveEvents = Callable[[], list[dict[str, Any]]]
 
@@ -42,3 +47,20 @@ def live_events(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callba
 
     yield take
     capture.__exit__(None, None, None)
+
+
+@pytest.fixture
+def node(db: None, tmp_path: Path) -> Iterator[NodeMaker]:
+    """Makes a host of the test driver that has the guest `web`, and reads its inventory."""
+    hosts: list[Host] = []
+
+    def make(name: str, *, state: str = RUNNING) -> Host:
+        host = build.host(name, uri=write_node(tmp_path / f"{name}.xml", {"web": WEB}, state=state))
+        hosts.append(host)
+        with reach.libvirt(host) as connection:
+            inventory.sync_host(host, connection)
+        return host
+
+    yield make
+    for host in hosts:
+        reach.forget(host)

@@ -138,7 +138,7 @@ def test_two_starts_at_once_are_not_both_tried_on_the_test_driver(
         second.append(refusal.value)
         return []
 
-    monkeypatch.setattr("hosts.actions.vms.ask_others", ask_while_another_starts)
+    monkeypatch.setattr("hosts.actions.starting.ask_others", ask_while_another_starts)
     actions.start(vm=web(), host=h1, actor=ACTOR)
     assert len(second) == 1
     assert (state_on(h1), state_on(h2)) == ("running", "shut off")

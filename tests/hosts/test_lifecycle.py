@@ -1,58 +1,18 @@
 """Pause, resume, reset, save, autostart: what they do, and that none of them lets a guest run twice."""
 
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 from django.test import Client
 
-from hosts import actions, audit, holds, inventory, reach
+from hosts import holds, inventory
 from hosts.errors import Refused
 from hosts.libvirt_client.domain import Guest
 from hosts.libvirt_client.states import State
-from hosts.models import AuditEvent, Host, Placement, VirtualMachine
+from hosts.models import AuditEvent, Placement
 from tests import build
-from tests.hosts.nodes import RUNNING, SHUT_OFF, write_node
+from tests.hosts.nodes import SHUT_OFF
+from tests.hosts.web_node import WEB, NodeMaker, do, on, outcome
 
 pytestmark = pytest.mark.django_db
-WEB = uuid.UUID("6a4e0d1c-0000-4000-8000-000000000002")
-ACTOR = audit.Actor(user=None, source="command")
-NodeMaker = Callable[..., Host]
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeMaker]:
-    """Makes a host of the test driver that has the guest `web`, and reads its inventory."""
-    hosts = []
-
-    def make(name: str, *, state: str = RUNNING) -> Host:
-        host = build.host(name, uri=write_node(tmp_path / f"{name}.xml", {"web": WEB}, state=state))
-        hosts.append(host)
-        with reach.libvirt(host) as connection:
-            inventory.sync_host(host, connection)
-        return host
-
-    yield make
-    for host in hosts:
-        reach.forget(host)
-
-
-def web() -> VirtualMachine:
-    return VirtualMachine.objects.get(uuid=WEB)
-
-
-def do(act: str, host: Host) -> None:
-    actions.VM_ACTS[act](vm=web(), host=host, actor=ACTOR)
-
-
-def on(host: Host) -> Placement:
-    return Placement.objects.get(vm=web(), host=host)
-
-
-def outcome() -> tuple[str, str]:
-    event = AuditEvent.objects.latest("at", "pk")
-    return event.action, event.outcome
 
 
 def test_a_guest_is_paused_and_goes_on_on_the_test_driver(node: NodeMaker) -> None:

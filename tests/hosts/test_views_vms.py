@@ -80,7 +80,7 @@ def test_what_cannot_be_undone_asks_on_a_page_of_its_own(operator: Client, act: 
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("act", ["start", "shutdown", "reboot", "define"])
+@pytest.mark.parametrize("act", ["start", "reboot", "define", "stop-waiting"])
 def test_nothing_acts_on_get(operator: Client, act: str) -> None:
     vm = build.vm("web", on=build.host("kvm-1"))
     assert operator.get(f"/vms/{vm.uuid}/{act}/").status_code == 405

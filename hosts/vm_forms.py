@@ -1,11 +1,19 @@
 """What people enter about a VM."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 
 from hosts.actions.shutting_down import DEFAULT_LIMIT_S, LEAST_LIMIT_S, MOST_LIMIT_S
+from hosts.editing import Hardware
+from hosts.editing.disks import BUSES
+from hosts.editing.machine import LEAST_MEMORY_MIB
+from hosts.editing.nics import MODELS
+from hosts.errors import InvalidInput
 from hosts.forms import ReasonForm, ServiceForm, text
+from hosts.hardware_xml import REMOVABLE
+from hosts.models import StoragePool, Volume
 
 
 class ShutdownForm(ReasonForm):
@@ -29,8 +37,125 @@ class SnapshotForm(ServiceForm):
     def __init__(self, *args: Any, is_active: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         running = [
-            ("memory", "Disks and memory, inside the qcow2 images: it can be gone back to at once"),
-            ("disks", "Disks only, which go on in new files beside the old: as after a power cut"),
+            ("memory", "Disks and memory"),
+            ("disks", "Disks only"),
         ]
-        off = [("memory", "Disks, inside the qcow2 images: the VM is off, so there is no memory")]
+        off = [("memory", "Disks: the VM is off")]
+        self.fields["kind"].help_text = (
+            "With memory it is all inside the qcow2 images. Disks only is as after a power cut; they go on in new files."
+            if is_active
+            else "Inside its qcow2 images."
+        )
         self.fields["kind"].choices = running if is_active else off  # type: ignore[attr-defined]
+
+
+class RenameForm(ServiceForm):
+    name = text("Name", "Only of a VM that is off. Its UUID stays.", limit=63)
+
+
+class MemoryForm(ServiceForm):
+    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=LEAST_MEMORY_MIB)
+
+
+class VcpusForm(ServiceForm):
+    vcpus = forms.IntegerField(label="vCPUs", min_value=1)
+
+
+class BootOrderForm(ServiceForm):
+    """Up to four devices, in order."""
+
+    def __init__(self, *args: Any, hardware: Hardware | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", "–"), *(hardware.bootable if hardware else ())]
+        now = [key for key in (hardware.boot if hardware else ()) if key in dict(choices)]
+        for number, label in enumerate(("First", "Second", "Third", "Fourth")):
+            initial = now[number] if number < len(now) else ""
+            self.fields[f"boot-{number}"] = forms.ChoiceField(
+                label=label, choices=choices, required=not number, initial=initial
+            )
+
+    def wishes(self) -> dict[str, Any]:
+        return {"devices": [self.cleaned_data[name] for name in self.fields if self.cleaned_data[name]]}
+
+    def refuse(self, error: InvalidInput) -> None:
+        self.add_error("boot-0" if error.field == "devices" else None, str(error))
+
+
+class VolumeChoice(ServiceForm):
+    """A volume of the pools of a host, as POOL/VOLUME."""
+
+    def choose(self, name: str, volumes: Iterable[Volume], *, label: str, required: bool = True) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for volume in volumes:
+            groups.setdefault(volume.pool.name, []).append((f"{volume.pool.name}/{volume.name}", volume.name))
+        self.fields[name] = forms.ChoiceField(label=label, choices=[("", "–"), *groups.items()], required=required)
+
+    def chosen(self, name: str) -> dict[str, str]:
+        pool, _, volume = self.cleaned_data[name].partition("/")
+        return {"pool": pool, "volume": volume}
+
+
+class MediumForm(VolumeChoice):
+    target = forms.ChoiceField(label="Drive")
+    field_order = ("target", "medium")
+
+    def __init__(self, *args: Any, hardware: Hardware | None, volumes: Iterable[Volume], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        drives = [part.device for part in (hardware.disks if hardware else ()) if part.device.device in REMOVABLE]
+        self.fields["target"].choices = [(drive.target, f"{drive.device} {drive.target}") for drive in drives]  # type: ignore[attr-defined]
+        self.choose("medium", volumes, label="Image")
+
+    def wishes(self) -> dict[str, Any]:
+        return {"target": self.cleaned_data["target"], **self.chosen("medium")}
+
+    def refuse(self, error: InvalidInput) -> None:
+        self.add_error("medium" if error.field in ("pool", "volume") else None, str(error))
+
+
+class DiskForm(VolumeChoice):
+    """A volume that is there, or a new one."""
+
+    pool = forms.ChoiceField(label="Pool of the new volume", required=False)
+    volume = text("Name of the new volume", example="web-data.qcow2", required=False, limit=200)
+    new_gib = forms.IntegerField(label="Size of the new volume in GiB", min_value=1, required=False)
+    bus = forms.ChoiceField(label="Bus", choices=[(bus, bus) for bus in BUSES])
+    field_order = ("existing", "pool", "volume", "new_gib", "bus")
+
+    def __init__(self, *args: Any, volumes: Iterable[Volume], pools: Iterable[StoragePool], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.choose("existing", volumes, label="A volume that is there", required=False)
+        self.fields["pool"].choices = [("", "–"), *((pool.name, pool.name) for pool in pools)]  # type: ignore[attr-defined]
+        self.order_fields(self.field_order)
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        new = [name for name in ("pool", "volume", "new_gib") if given.get(name)]
+        if given.get("existing") and new:
+            raise forms.ValidationError("Choose a volume that is there, or describe a new one, not both.")
+        if not given.get("existing") and len(new) < 3:
+            raise forms.ValidationError("Choose a volume that is there, or give pool, name and size of a new one.")
+        return given
+
+    def wishes(self) -> dict[str, Any]:
+        if self.cleaned_data["existing"]:
+            return {"bus": self.cleaned_data["bus"], **self.chosen("existing")}
+        return {name: self.cleaned_data[name] for name in ("pool", "volume", "new_gib", "bus")}
+
+    def refuse(self, error: InvalidInput) -> None:
+        field = {"name": "volume", "capacity_mib": "new_gib"}.get(error.field, error.field)
+        if field in ("pool", "volume") and self.cleaned_data.get("existing"):
+            field = "existing"
+        self.add_error(field if field in self.fields else None, str(error))
+
+
+class NicForm(ServiceForm):
+    kind = forms.ChoiceField(
+        label="Into", choices=[("bridge", "a bridge of the host"), ("network", "a network of libvirt's")]
+    )
+    source = text("Name of the bridge or network", example="br0", limit=63)
+    model = forms.ChoiceField(label="Model", choices=[(model, model) for model in MODELS])
+    mac = text("Address", "Left empty: one that no VM has.", example="52:54:00:12:34:56", required=False, limit=17)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["source"].widget.attrs["list"] = "bridges"

@@ -3,7 +3,19 @@
 from django.urls import path
 
 from hosts import actions
-from hosts.api import audit, consoles, definitions, hosts, image_moves, nfs_servers, pools, snapshots, storage, vms
+from hosts.api import (
+    audit,
+    consoles,
+    definitions,
+    hardware,
+    hosts,
+    image_moves,
+    nfs_servers,
+    pools,
+    snapshots,
+    storage,
+    vms,
+)
 from hosts.pools import POOL_ACTS
 
 app_name = "hosts-api"
@@ -49,6 +61,10 @@ urlpatterns = [
     path("vms/<uuid:uuid>/consoles", consoles.VmConsoles.as_view(), name="consoles"),
     path("vms/<uuid:uuid>/shutdown", vms.VmShutdown.as_view(), name="vm-shutdown"),
     path("vms/<uuid:uuid>/definition", definitions.VmDefinition.as_view(), name="vm-definition"),
+    *[
+        path(f"vms/<uuid:uuid>/{change}", hardware.VmChange.as_view(change=change, form=form), name=f"vm-{change}")
+        for change, form in hardware.INPUTS.items()
+    ],
     path("vms/<uuid:uuid>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),
     path("vms/<uuid:uuid>/snapshots/<str:snapshot>", snapshots.SnapshotDetail.as_view(), name="snapshot"),
     path("vms/<uuid:uuid>/snapshots/<str:snapshot>/revert", snapshots.SnapshotRevert.as_view(), name="revert-snapshot"),

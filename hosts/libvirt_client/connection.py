@@ -195,9 +195,13 @@ class Connection:
         """Raises DomainNotFound."""
         return Guest(self, self.call(lambda: self._raw.lookupByName(name), timeout_s=timeout_s, vm=name))
 
-    def define(self, xml: str, *, timeout_s: float = ACT_TIMEOUT_S) -> Guest:
-        """Make this definition the persistent one; of a running guest, from its next start on."""
-        return Guest(self, self.call(lambda: self._raw.defineXML(xml), timeout_s=timeout_s))
+    def define(self, xml: str, *, validate: bool = False, timeout_s: float = ACT_TIMEOUT_S) -> Guest:
+        """Make this definition the persistent one; of a running guest, from its next start on.
+
+        `validate`: refuse what libvirt's schema does not know, which it would leave out without a word.
+        """
+        flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
+        return Guest(self, self.call(lambda: self._raw.defineXMLFlags(xml, flags), timeout_s=timeout_s))
 
     def pools(self, *, timeout_s: float = LIST_TIMEOUT_S) -> list[Pool]:
         return self.call(lambda: pool.read_pools(self._raw), timeout_s=timeout_s)

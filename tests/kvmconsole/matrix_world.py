@@ -80,6 +80,7 @@ class World:
             "volume": self.volume.name,
             "snapshot": "before",
             "act": word,
+            "change": word,
             "move": self.move.pk,
         }
         wanted = set(PATTERNS[name])
@@ -129,7 +130,20 @@ class World:
         schedule = {**migration, "name": "a schedule", "at": "2099-01-01T02:00"}
         when = {"repeat": "once", "zone": "UTC", "window_minutes": 60}
         vms = [vm.pk for vm in self.rule.vms.all()]
+        changes = {
+            "rename": {"name": "web-2"},
+            "memory": {"memory_mib": 512},
+            "vcpus": {"vcpus": 2},
+            "boot-order": {"devices": ["vda"]},
+            "insert": {"target": "sda", "pool": self.pool.name, "volume": self.volume.name},
+            "eject": {"target": "sda"},
+            "add-disk": {"pool": self.pool.name, "volume": self.volume.name},
+            "remove-disk": {"target": "vda"},
+            "add-nic": {"kind": "bridge", "source": "br0"},
+            "remove-nic": {"mac": "52:54:00:00:00:01"},
+        }
         return {
+            **{f"hosts-api:vm-{change}": given for change, given in changes.items()},
             "hosts:save-view": {"name": "those of mine", "query": "state=running"},
             **{name: {"vm": str(self.vm.uuid)} for name in ("hosts:bulk-start", "hosts:bulk-shutdown")},
             "migrations:evacuations": {"vm": str(self.vm.uuid), **how},

@@ -13,7 +13,9 @@ from django.test import Client
 from django.urls import resolve
 
 from hosts import actions
+from hosts.editing import CHANGES
 from hosts.models import Host
+from hosts.views.hardware import CONFIRMED
 from kvmconsole import asgi
 from migrations_app import record
 from migrations_app.models import Migration
@@ -89,6 +91,9 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts:console": {"GET": OPERATOR},
     "hosts:definition": {"GET": VIEWER},
     "hosts:shutting-down": {"GET": VIEWER},
+    "hosts:hardware": {"GET": VIEWER},
+    **{f"hosts:change-hardware {change}": DO for change in CHANGES if change not in CONFIRMED},
+    **{f"hosts:change-hardware {change}": ASK for change in CONFIRMED},
     "hosts:snapshots": {"GET": VIEWER, "POST": OPERATOR},
     "hosts:revert-snapshot": ASK,
     "hosts:delete-snapshot": ASK,
@@ -207,6 +212,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts-api:vm-shutdown": DO,
     "hosts-api:vm-stop-waiting": DO,
     "hosts-api:vm-definition": {"GET": VIEWER},
+    **{f"hosts-api:vm-{change}": DO for change in CHANGES},
     "hosts-api:snapshots": {"GET": VIEWER, "POST": OPERATOR},
     "hosts-api:snapshot": {"DELETE": OPERATOR},
     "hosts-api:revert-snapshot": DO,
@@ -280,7 +286,7 @@ def all_rows() -> dict[str, list[dict[str, Any]]]:
 
 def test_the_table_names_every_route_and_no_other() -> None:
     assert {route.partition(" ")[0] for route in ROUTES} == set(PATTERNS)
-    assert {route.partition(" ")[2] for route in ROUTES if " " in route} == set(actions.VM_ACTS)
+    assert {route.partition(" ")[2] for route in ROUTES if " " in route} == {*actions.VM_ACTS, *CHANGES}
     assert {*SOCKETS, CONSOLE} == {str(route.pattern) for route in asgi.routes}
 
 

@@ -1,0 +1,107 @@
+"""Changes of a guest: below /vms/{uuid}."""
+
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from hosts import editing
+from hosts.api.base import actor_of
+from hosts.api.serializers import VmActInput, VmDetailSerializer
+from hosts.api.vms import host_of, reread
+from hosts.editing.disks import BUSES
+from hosts.editing.nics import KINDS, MODELS
+from hosts.filters import shown_vms
+
+
+class RenameInput(VmActInput):
+    name = serializers.CharField()
+
+
+class MemoryInput(VmActInput):
+    memory_mib = serializers.IntegerField()
+
+
+class VcpusInput(VmActInput):
+    vcpus = serializers.IntegerField()
+
+
+class BootOrderInput(VmActInput):
+    devices = serializers.ListField(
+        child=serializers.CharField(), help_text="Targets of disks and drives, addresses of interfaces, in order."
+    )
+
+
+class DriveInput(VmActInput):
+    target = serializers.CharField(help_text="Such as sda.")
+
+
+class MediumInput(DriveInput):
+    pool = serializers.CharField()
+    volume = serializers.CharField()
+
+
+class DiskInput(VmActInput):
+    pool = serializers.CharField()
+    volume = serializers.CharField()
+    new_gib = serializers.IntegerField(required=False, min_value=1, help_text="Make the volume first, as qcow2.")
+    bus = serializers.ChoiceField(choices=BUSES, required=False)
+
+
+class NicInput(VmActInput):
+    kind = serializers.ChoiceField(choices=KINDS)
+    source = serializers.CharField(help_text="The name of the bridge or network.")  # type: ignore[assignment]
+    model = serializers.ChoiceField(choices=MODELS, required=False)
+    mac = serializers.CharField(required=False, allow_blank=True)
+
+
+class RemoveNicInput(VmActInput):
+    mac = serializers.CharField()
+
+
+INPUTS: dict[str, type[VmActInput]] = {
+    "rename": RenameInput,
+    "memory": MemoryInput,
+    "vcpus": VcpusInput,
+    "boot-order": BootOrderInput,
+    "insert": MediumInput,
+    "eject": DriveInput,
+    "add-disk": DiskInput,
+    "remove-disk": DriveInput,
+    "add-nic": NicInput,
+    "remove-nic": RemoveNicInput,
+}
+"""What each change of editing.CHANGES takes."""
+
+
+class ChangedSerializer(serializers.Serializer[Any]):
+    at_next_start = serializers.CharField(help_text="What is not so yet, and why; empty where all of it is.")
+    vm = VmDetailSerializer()
+
+
+class VmChange(APIView):
+    """Changes one guest: its definition, and what runs where libvirt can."""
+
+    permission_classes = (IsAuthenticated,)
+    change = ""
+    form: type[VmActInput] = VmActInput
+
+    @extend_schema(responses=ChangedSerializer)
+    def post(self, request: Request, uuid: UUID) -> Response:
+        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
+        given = self.form(data=request.data)
+        given.is_valid(raise_exception=True)
+        more = dict(given.validated_data)
+        host = host_of(request, vm, more.pop("host", ""))
+        later = editing.CHANGES[self.change](vm=vm, host=host, actor=actor_of(request), **more)
+        return Response({"at_next_start": later, "vm": VmDetailSerializer(reread(vm, request)).data})
+
+    def get_serializer(self, **_: Any) -> VmActInput:
+        """For the OpenAPI document."""
+        return self.form()

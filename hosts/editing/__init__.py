@@ -1,0 +1,38 @@
+"""Changing a VM: its name, memory, vCPUs, boot order, drives, disks and interfaces, live where libvirt can."""
+
+from collections.abc import Callable
+
+from hosts.editing.disks import add_disk, eject, insert, remove_disk
+from hosts.editing.looking import Hardware, look
+from hosts.editing.machine import rename, set_boot_order, set_memory, set_vcpus
+from hosts.editing.nics import add_nic, remove_nic
+
+__all__ = [
+    "CHANGES",
+    "Hardware",
+    "add_disk",
+    "add_nic",
+    "eject",
+    "insert",
+    "look",
+    "remove_disk",
+    "remove_nic",
+    "rename",
+    "set_boot_order",
+    "set_memory",
+    "set_vcpus",
+]
+
+CHANGES: dict[str, Callable[..., str]] = {
+    "rename": rename,
+    "memory": set_memory,
+    "vcpus": set_vcpus,
+    "boot-order": set_boot_order,
+    "insert": insert,
+    "eject": eject,
+    "add-disk": add_disk,
+    "remove-disk": remove_disk,
+    "add-nic": add_nic,
+    "remove-nic": remove_nic,
+}
+"""By the name that paths give them, the same for pages and API. Each says what waits for the next start, "" if nothing."""

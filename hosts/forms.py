@@ -92,6 +92,24 @@ class MountForm(ServiceForm):
     )
 
 
+class GroupMountForm(MountForm):
+    """The same on all hosts of a group; `on` is its name, empty for all hosts that one may operate."""
+
+    on = forms.ChoiceField(label="On", required=False)
+    field_order = ("source", "target", "on", "options", "persist")
+
+    def __init__(self, *args: Any, groups: QuerySet[HostGroup], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = [(group.name, f"all hosts of group {group.name}") for group in groups]
+        self.fields["on"].choices = [("", "all hosts that you may operate"), *names]  # type: ignore[attr-defined]
+
+
+class RemountForm(ServiceForm):
+    """Other options for a share that is mounted."""
+
+    options = text("Options", f"Left empty: {DEFAULT_OPTIONS}", example=DEFAULT_OPTIONS, required=False, limit=1024)
+
+
 class ImageMoveForm(ServiceForm):
     """How images are moved onto a share: whether VMs may be shut down, and names for what the share has otherwise."""
 

@@ -8,6 +8,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -42,6 +43,12 @@ def see_other(request: HtmxHttpRequest, url: str) -> HttpResponse:
     if is_fragment(request):
         return HttpResponseClientRedirect(url)
     return HttpResponse(status=303, headers={"Location": url})
+
+
+def back_or(request: HtmxHttpRequest, url: str) -> str:
+    """The page of this console that the form came from, as its field `back` says; else `url`."""
+    back = request.POST.get("back") or request.GET.get("back") or ""
+    return back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/") else url
 
 
 def require(request: HtmxHttpRequest, permission: str, host: Host | None = None) -> None:

@@ -201,6 +201,16 @@ def validate_options(text: str) -> str:
     return ",".join(options)
 
 
+def known_options(text: str) -> str:
+    """Of the kernel's options of a mount those that a mount may be asked for: addresses that it found itself are left out."""
+    known = []
+    for option in filter(None, text.split(",")):
+        name, found, value = option.partition("=")
+        if name in (_VALUED if found else _FLAGS) and (not found or _OPTION_VALUE.fullmatch(value)):
+            known.append(option)
+    return ",".join(option for option in known if not option.startswith(("clientaddr=", "mounthost=")))
+
+
 def looks_like_disk_image(name: str) -> bool:
     return name.lower().endswith(DISK_IMAGE_SUFFIXES)
 

@@ -1,6 +1,6 @@
 """What workers do for hosts and their storage: nudges begin, sweeps find what no nudge did."""
 
-from hosts import actions, jobs
+from hosts import actions, group_mounts, jobs
 from hosts.moving_images import runner
 
 
@@ -20,3 +20,15 @@ def pick_up_moves_of_images() -> None:
 def look_after_shutdowns() -> None:
     """End the waits for guests that are off or out of time."""
     actions.look_after_shutdowns()
+
+
+@jobs.task("hosts.mount_on_many")
+def mount_on_many(pk: int) -> None:
+    """Mount a share on the hosts of job `pk`, in a thread of its own."""
+    group_mounts.launch(pk)
+
+
+@jobs.sweep
+def pick_up_group_mounts() -> None:
+    """Go on with jobs that nobody drives."""
+    group_mounts.sweep()

@@ -1,6 +1,6 @@
 """What every page needs beside its own data: the rail's entries, the account menu, how many migrations run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -20,6 +20,8 @@ class Entry:
     label: str
     icon: str
     permission: str = ""
+    also: tuple[str, ...] = ()
+    """Names of pages that belong to it and have paths of their own."""
     url: str = ""
     current: bool = False
 
@@ -28,7 +30,7 @@ RAIL = (
     Entry("hosts:overview", "Overview", "layout-dashboard"),
     Entry("hosts:vms", "VMs", "device-desktop"),
     Entry("hosts:list", "Hosts", "server-2"),
-    Entry("hosts:storage", "Storage", "database"),
+    Entry("hosts:storage", "Storage", "database", also=("hosts:nfs-servers", "hosts:image-moves", "hosts:exports")),
     Entry("migrations:list", "Migrations", "arrows-right-left"),
     Entry("migrations:evacuations", "Plans", "route"),
     Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE),
@@ -59,11 +61,12 @@ def links(entries: tuple[Entry, ...], request: HttpRequest) -> list[Entry]:
     """Those of `entries` that have a page the user may open; the one with the longest fitting path is current."""
     open_to_user = [entry for entry in entries if not entry.permission or access.may(request.user, entry.permission)]
     found = [(entry, url) for entry in open_to_user if (url := url_of(entry.name))]
-    fitting = [url for _, url in found if request.path == url or (url != "/" and request.path.startswith(url))]
-    here = max(fitting, key=len, default="")
-    return [
-        Entry(entry.name, entry.label, entry.icon, entry.permission, url, current=url == here) for entry, url in found
+    paths = [(path, url) for entry, url in found for path in (url, *map(url_of, entry.also))]
+    fitting = [
+        (path, url) for path, url in paths if request.path == path or (path != "/" and request.path.startswith(path))
     ]
+    _, here = max(fitting, key=lambda pair: len(pair[0]), default=("", ""))
+    return [replace(entry, url=url, current=url == here) for entry, url in found]
 
 
 def url_of(name: str) -> str:

@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from hosts import access, inventory
 from hosts.models import (
+    GroupMount,
+    GroupMountHost,
     Host,
     HostGroup,
     HostState,
@@ -76,6 +78,16 @@ def vm(
 def mount(*, on: Host, source: str = "198.51.100.2:/home/image", target: str = "/mnt", **fields: Any) -> Mount:
     fields = {"state": MountState.HEALTHY, "checked": timezone.now(), **fields}
     return Mount.objects.create(host=on, source=source, target=target, **fields)
+
+
+def group_mount(*hosts: Host, states: tuple[str, ...] = (), **fields: Any) -> GroupMount:
+    """A job that mounts the share of `mount` on `hosts`; all wait unless `states` says otherwise."""
+    fields = {"source": "198.51.100.2:/home/image", "target": "/mnt", "username": "somebody", **fields}
+    job = GroupMount.objects.create(**fields)
+    for number, each in enumerate(hosts):
+        state = states[number] if states else GroupMountHost.State.WAITING
+        GroupMountHost.objects.create(job=job, host=each, state=state)
+    return job
 
 
 def nfs_server(name: str = "nas-1", *, ssh: str = "root@127.0.0.1:1", **fields: Any) -> NfsServer:

@@ -84,6 +84,7 @@ class VolumeSerializer(serializers.ModelSerializer[Volume]):
 
 class MountSerializer(serializers.ModelSerializer[Mount]):
     host = serializers.CharField(source="host.name", read_only=True)
+    condition = serializers.CharField(read_only=True, help_text="Its state; of a healthy one also slow or read-only.")
 
     class Meta:
         model = Mount
@@ -94,6 +95,7 @@ class MountSerializer(serializers.ModelSerializer[Mount]):
             "target",
             "kind",
             "state",
+            "condition",
             "wanted",
             "in_fstab",
             "version",

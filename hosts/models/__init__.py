@@ -1,6 +1,7 @@
 """The rows that are the truth: hosts, storage, VMs, who may do what, and what was done."""
 
 from hosts.models.access import ApiToken, AuditEvent, RoleBinding
+from hosts.models.group_mount import GroupMount, GroupMountHost
 from hosts.models.inventory import Host, HostGroup, HostState, Placement, VirtualMachine, VmState
 from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.nfs_server import NfsServer
@@ -13,6 +14,8 @@ __all__ = [
     "ApiToken",
     "AuditEvent",
     "Export",
+    "GroupMount",
+    "GroupMountHost",
     "Host",
     "HostGroup",
     "HostState",

@@ -3,6 +3,10 @@
 from django.db import models
 
 from hosts.models.inventory import Host
+from hosts.nfs import parse_options
+
+SLOW_MS = 500.0
+"""A server that takes longer to say how full it is carries disk images badly; a healthy one takes some milliseconds."""
 
 
 class StoragePool(models.Model):
@@ -100,3 +104,12 @@ class Mount(models.Model):
     @property
     def is_mounted(self) -> bool:
         return self.state in (MountState.HEALTHY, MountState.STALE, MountState.OTHER_SOURCE)
+
+    @property
+    def condition(self) -> str:
+        """Its state, and of one that answers also "read-only" or "slow"."""
+        if self.state != MountState.HEALTHY:
+            return self.state
+        if "ro" in parse_options(self.options):
+            return "read-only"
+        return "slow" if (self.latency_ms or 0) > SLOW_MS else self.state

@@ -6,5 +6,6 @@ The check and the act run as one script on the host, under a lock, so that nothi
 from hosts.mounts.acts import DEFAULT_OPTIONS, forget, mount, unmount
 from hosts.mounts.check import check_mounts
 from hosts.mounts.exports import exports
+from hosts.mounts.remounting import remount
 
-__all__ = ["DEFAULT_OPTIONS", "check_mounts", "exports", "forget", "mount", "unmount"]
+__all__ = ["DEFAULT_OPTIONS", "check_mounts", "exports", "forget", "mount", "remount", "unmount"]

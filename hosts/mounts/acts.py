@@ -49,7 +49,7 @@ def mount(
         _require_empty(host, target)
         _mount_now(host, share, target, options)
         if persist:
-            _persist(host, share, target, options)
+            keep_in_fstab(host, share, target, options)
         Mount.objects.update_or_create(
             host=host,
             target=target,
@@ -175,7 +175,7 @@ def _mount_now(host: Host, share: NfsSource, target: str, options: str) -> None:
     )
 
 
-def _persist(host: Host, share: NfsSource, target: str, options: str) -> None:
+def keep_in_fstab(host: Host, share: NfsSource, target: str, options: str) -> None:
     entry = FstabEntry(source=str(share), target=target, fstype="nfs", options=options)
 
     def change(fstab: Fstab) -> Fstab:
@@ -184,7 +184,7 @@ def _persist(host: Host, share: NfsSource, target: str, options: str) -> None:
     try:
         edit_fstab(host, change)
     except HostError as error:
-        error.hint = f"{target} is mounted, but not in /etc/fstab: it will be gone after a restart."
+        error.hint = f"{target} is mounted, but not so in /etc/fstab: look at it before {host.name} is restarted."
         raise
 
 

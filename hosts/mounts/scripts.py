@@ -11,6 +11,7 @@ flock -w 25 9 || { echo "another mount or unmount is under way on this host" >&2
 """The check and the act after it are one to every console that uses this host."""
 
 IS_LINK, IS_MOUNT, NOT_EMPTY, NOT_A_FOLDER, CHANGED, LOCKED, NOT_MOUNTED = 71, 72, 73, 74, 75, 76, 77
+STAYS, LOST = 78, 79
 
 SEPARATOR = "=== fstab ==="
 LOOK = f"""
@@ -86,6 +87,30 @@ if command -v fuser >/dev/null; then timeout -s KILL 5 fuser -vm -- "$target" >&
 exit $status
 """
 )
+
+REMOUNT = (
+    LOCK
+    + f"""
+limit=$1 source=$2 target=$3 options=$4 before=$5 place=$6
+findmnt --noheadings --mountpoint "$target" >/dev/null || exit {NOT_MOUNTED}
+if [ "$place" = yes ]; then
+    timeout -s KILL "$limit" mount -o "remount,$options" -- "$target"
+    exit
+fi
+if ! timeout -s KILL "$limit" umount -- "$target"; then
+    if command -v fuser >/dev/null; then timeout -s KILL 5 fuser -vm -- "$target" >&2; fi
+    exit {STAYS}
+fi
+status={NOT_EMPTY}
+if [ -z "$(ls -A -- "$target")" ]; then
+    timeout -s KILL "$limit" mount -t nfs -o "$options" -- "$source" "$target" && exit 0
+    status=$?
+fi
+timeout -s KILL "$limit" mount -t nfs -o "$before" -- "$source" "$target" >/dev/null 2>&1 || exit {LOST}
+exit $status
+"""
+)
+"""Mounts with other options, or, where that fails, as it was before. `place`: without unmounting, which only ro and rw allow."""
 
 WRITE_FSTAB = (
     LOCK

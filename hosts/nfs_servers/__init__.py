@@ -2,6 +2,15 @@
 
 from hosts.nfs_servers.acts import add_server, remove_server, start_services
 from hosts.nfs_servers.exporting import export, unexport
-from hosts.nfs_servers.looking import check_server, users_of
+from hosts.nfs_servers.looking import check_server, names_of, users_of
 
-__all__ = ["add_server", "check_server", "export", "remove_server", "start_services", "unexport", "users_of"]
+__all__ = [
+    "add_server",
+    "check_server",
+    "export",
+    "names_of",
+    "remove_server",
+    "start_services",
+    "unexport",
+    "users_of",
+]

@@ -54,7 +54,10 @@ LOOKS: dict[str, dict[str, Look]] = {
     },
     "mount": {
         "healthy": Look("healthy", "circle-check", "ok"),
+        "slow": Look("slow", "clock", "warning"),
+        "read-only": Look("read-only", "lock", "warning"),
         "stale": Look("not answering", "hourglass", "error"),
+        "not wanted": Look("not wanted", "circle-dashed", "off"),
         "not mounted": Look("not mounted", "unlink", "off"),
         "missing": Look("missing", "alert-triangle", "warning"),
         "other source": Look("other source", "alert-circle", "error"),
@@ -133,6 +136,13 @@ LOOKS: dict[str, dict[str, Look]] = {
         "undone": Look("undone", "history", "off"),
         "cleared": Look("moved", "circle-check", "ok"),
         "discarded": Look("discarded", "ban", "off"),
+    },
+    "group mount": {
+        "waiting": Look("waiting", "circle-dashed", "off"),
+        "running": Look("mounting", "loader-2", "busy"),
+        "mounted": Look("mounted", "circle-check", "ok"),
+        "there": Look("was mounted already", "circle-check", "ok"),
+        "failed": Look("not mounted", "circle-x", "error"),
     },
     "outcome": {
         "pending": Look("under way", "loader-2", "busy"),

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from hosts import access, holds, mounts
 from hosts.errors import HostError, InvalidInput, WouldHide
-from hosts.forms import MountForm, UnmountForm
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
+from hosts.forms import MountForm, RemountForm, UnmountForm
+from hosts.http import HtmxHttpRequest, actor, back_or, failure, host_for, is_fragment, see_other
 from hosts.models import Export, Host, Mount
+from hosts.mount_options import asked, effective
 
 PREFILLED = ("source", "target", "options")
 
@@ -36,7 +37,7 @@ def of_host(request: HtmxHttpRequest, name: str) -> HttpResponse:
             context["can_move"] = isinstance(error, WouldHide)
         else:
             messages.success(request, f"{mount.source} is mounted at {mount.target} on {host.name}.")
-            return see_other(request, reverse("hosts:mounts", args=[host.name]))
+            return see_other(request, back_or(request, reverse("hosts:mounts", args=[host.name])))
     return _page(request, host, context, status=422 if posted else 200)
 
 
@@ -45,7 +46,8 @@ def unmount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
     host = host_for(request, name, access.OPERATE)
     mount = get_object_or_404(Mount.objects.select_related("host"), host=host, pk=pk)
     form = UnmountForm(request.POST or None, initial={"forget_fstab": mount.in_fstab})
-    context: dict[str, Any] = {"host": host, "mount": mount, "form": form, "held": holds.why(host=host)}
+    back = back_or(request, reverse("hosts:mounts", args=[host.name]))
+    context: dict[str, Any] = {"host": host, "mount": mount, "form": form, "held": holds.why(host=host), "back": back}
     if request.method != "POST":
         return render(request, "hosts/unmount.html", context)
     form = UnmountForm(request.POST)
@@ -57,7 +59,31 @@ def unmount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
                 request, "hosts/unmount.html", context | {"form": form, "failure": failure(error)}, status=422
             )
         messages.success(request, f"{mount.source} is not mounted on {host.name} any more.")
-    return see_other(request, reverse("hosts:mounts", args=[host.name]))
+    return see_other(request, back)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
+    """Other options for a share that is mounted: the form, and the act."""
+    host = host_for(request, name, access.OPERATE)
+    mount = get_object_or_404(Mount.objects.select_related("host"), host=host, pk=pk)
+    back = back_or(request, reverse("hosts:mounts", args=[host.name]))
+    asks = asked(effective(mount.options, fstype=mount.kind)) if mount.options else ""
+    form = RemountForm(request.POST if request.method == "POST" else None, initial={"options": asks})
+    context: dict[str, Any] = {"host": host, "mount": mount, "form": form, "back": back}
+    if request.method != "POST":
+        return render(request, "hosts/remount.html", context)
+    if form.is_valid():
+        try:
+            row = mounts.remount(mount=mount, actor=actor(request), **form.cleaned_data)
+        except InvalidInput as error:
+            form.refuse(error)
+        except HostError as error:
+            context["failure"] = failure(error)
+        else:
+            messages.success(request, f"{row.source} is mounted anew at {row.target} on {host.name}.")
+            return see_other(request, back)
+    return render(request, "hosts/remount.html", context, status=422)
 
 
 @require_POST

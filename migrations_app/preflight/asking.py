@@ -305,4 +305,6 @@ def _folder(path: str, source: FolderLook, destination: FolderLook, token: str) 
         problem,
         copied=not problem and source.inode != destination.inode,
         apart=bool(problem) and source.probe == "written" and not destination.probe,
+        source_options=source.options,
+        destination_options=destination.options,
     )

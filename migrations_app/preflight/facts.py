@@ -47,6 +47,8 @@ class Folder:
     problem: str = ""
     copied: bool = False
     apart: bool = False
+    source_options: str = ""
+    destination_options: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ while [ $# -gt 1 ]; do
   kind=$1 path=$2; shift 2
   case $kind in
   folder)
-    say mount "$(findmnt -J -T "$path" -o TARGET,SOURCE,FSTYPE 2>/dev/null | tr -d '\n')"
+    say mount "$(findmnt -J -T "$path" -o TARGET,SOURCE,FSTYPE,OPTIONS 2>/dev/null | tr -d '\n')"
     probe=$path/.kvmconsole-probe-$token
     if [ "$role" = source ]; then
       printf %s "$token" 2>/dev/null >"$probe" && say probe "written $(stat -c %i "$probe")" || say probe refused
@@ -86,10 +86,11 @@ REMOVE_PROBES = 'token=$1; shift; for folder; do rm -f -- "$folder/.kvmconsole-p
 
 @dataclass(frozen=True, slots=True)
 class FolderLook:
-    """What lies at a folder: the mount, its kind, what became of the probe file, and that file's inode number."""
+    """What lies at a folder: the mount, its kind and options, what became of the probe file, and that file's inode number."""
 
     mount: str = ""
     kind: str = ""
+    options: str = ""
     probe: str = ""
     inode: str = ""
 
@@ -192,13 +193,13 @@ def _folders(paths: list[str], mounts: list[str], probes: list[str]) -> dict[str
     return {path: FolderLook(*_mount(mount), *probe.partition(" ")[::2]) for path, mount, probe in each}
 
 
-def _mount(line: str) -> tuple[str, str]:
-    """Source and type of the file system, from findmnt's JSON."""
+def _mount(line: str) -> tuple[str, str, str]:
+    """Source, type and options of the file system, from findmnt's JSON."""
     try:
         entry = json.loads(line)["filesystems"][0]
     except (ValueError, KeyError, IndexError):
-        return "", ""
-    return entry.get("source") or "", entry.get("fstype") or ""
+        return "", "", ""
+    return entry.get("source") or "", entry.get("fstype") or "", entry.get("options") or ""
 
 
 def _cpu(line: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hosts.domain_xml import Domain
+from hosts.mount_options import differences, effective
 from migrations_app.plan import Options
 from migrations_app.preflight.copies import copies, folder_of, images, why_not
 from migrations_app.preflight.copies import needed as needed_images
@@ -20,6 +21,7 @@ NFS = frozenset({"nfs", "nfs4"})
 
 def of_storage(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
     yield from _folders(facts, domain, options)
+    yield from _mounts(facts)
     yield from _owners(facts)
     yield from _pools(facts, domain)
     yield from _security(facts)
@@ -58,6 +60,32 @@ def _folders(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
     else:
         message = f"A file written to {paths} on {facts.source} was read on {facts.destination}."
         yield Check("storage", "Shared storage", "ok", message)
+
+
+def _mounts(facts: Facts) -> Iterator[Check]:
+    """How the share is mounted on both hosts: read-only at the destination, or with other options."""
+    for folder in facts.folders:
+        told = folder.source_options and folder.destination_options
+        if not (folder.same and told and folder.source_kind in NFS and folder.destination_kind in NFS):
+            continue
+        mine = effective(folder.source_options, fstype=folder.source_kind)
+        theirs = effective(folder.destination_options, fstype=folder.destination_kind)
+        differing = {found.name: found for found in differences(mine, theirs)}
+        if differing.pop("access", None) and theirs["access"] == "read-only":
+            message = (
+                f"The share of {folder.path} is mounted read-only on {facts.destination}: the guest could not write."
+            )
+            yield Check(
+                "mounts", "Mount options", "blocker", message, f"Remount it there with rw, as on {facts.source}."
+            )
+        if differing:
+            words = "; ".join(f"{found.title} {found.mine} here, {found.theirs} there" for found in differing.values())
+            message = f"The share of {folder.path} is mounted otherwise on {facts.destination}: {words}."
+            fix = f"{next(iter(differing.values())).why} Remount it on one of the two hosts with the other's options."
+            yield Check("mounts", "Mount options", "warning", message, fix)
+        if mine == theirs:
+            message = f"NFS {mine['vers']}, {mine['failure']}, the same options on both hosts."
+            yield Check("mounts", "Mount options", "ok", message)
 
 
 def _is_copyable(folder: Folder, facts: Facts, domain: Domain) -> bool:

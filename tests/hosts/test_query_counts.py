@@ -23,6 +23,8 @@ PAGES = {
     "migrations": "/migrations/",
     "mounts": "/storage/",
     "pools": "/storage/?tab=pools",
+    "shares by host": "/storage/matrix/",
+    "a share on a host": "/storage/matrix/?source=198.51.100.2:/home/image&on=kvm-00",
 }
 
 

@@ -13,6 +13,8 @@ from tests import build
 NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule", "hidden-schedule", "hidden-nas")
 """What nobody and the stranger must not read anywhere."""
 
+OF_MOUNTS = ("hosts:unmount", "hosts:remount", "hosts:forget-mount", "hosts-api:mount", "hosts-api:mount-remount")
+
 
 def patterns(within: URLResolver, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     """Each route's full name with the names of the parts of its path."""
@@ -43,6 +45,7 @@ class World:
         self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
         self.volume = self.pool.volumes.create(name="web.qcow2", path="/mnt/kvm/web.qcow2", format="qcow2")
         self.image_move = build.image_move(on=self.h1)
+        self.group_mount = build.group_mount(self.h1, states=("failed",))
         self.server = build.nfs_server("hidden-nas")
         self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
         second = build.vm("hidden-db", on=self.h1)
@@ -99,6 +102,8 @@ class World:
             of_plans = {"rule": self.rule, "evacuation": self.plan, "move": self.plan, "schedule": self.schedule}
             found = next((row for word, row in of_plans.items() if part.startswith(word)), self.migration)
             return int(found.pk)
+        if "group-mount" in name:
+            return int(self.group_mount.pk)
         if "image-move" in name:
             return int(self.image_move.pk)
         rows: dict[str, Any] = {
@@ -108,7 +113,7 @@ class World:
             "hosts:remove-view": SavedView.objects.filter(user=self.users.get(persona, self.users["nobody"])),
             "hosts:revoke-token": ApiToken.objects.filter(user=self.users.get(persona, self.users["nobody"])),
             **{key: [self.users["nobody"]] for key in ("hosts:user", "hosts:set-active", "hosts:new-password")},
-            **{key: [self.mount] for key in ("hosts:unmount", "hosts:forget-mount", "hosts-api:mount")},
+            **{key: [self.mount] for key in OF_MOUNTS},
         }
         return int(rows[name][0].pk)
 
@@ -119,6 +124,7 @@ class World:
             "migrations:new": f"?vm={self.vm.uuid}",
             "migrations:evacuation-new": f"?host={self.h1.name}",
             "migrations:schedule-new": f"?vm={self.vm.uuid}",
+            "hosts:group-mounts": "?on=site-a",
             "hosts:exports": f"?server=127.0.0.1&host={self.h1.name}",
             "hosts-api:exports": f"?server=127.0.0.1&via={self.h1.name}",
         }.get(route, "")
@@ -153,6 +159,8 @@ class World:
             **{f"migrations:{name}": {**schedule, **when} for name in ("schedules", "schedule-edit")},
             "migrations-api:schedules": schedule,
             "migrations-api:schedule": {"window_minutes": 30},
+            "hosts:group-mounts": {"source": "198.51.100.2:/home/image", "target": "/srv", "on": "site-a"},
+            "hosts-api:group-mounts": {"source": "198.51.100.2:/home/image", "target": "/srv", "hosts": [self.h1.name]},
             "hosts:nfs-server": {"path": "/srv/images", "clients": "192.0.2.0/24"},
             "hosts-api:nfs-server-exports": {"path": "/srv/images", "clients": "192.0.2.0/24"},
             "hosts-api:nfs-servers": {"name": "nas-9", "address": "127.0.0.9", "ssh": "root@127.0.0.1:1"},

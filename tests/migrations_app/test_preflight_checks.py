@@ -244,3 +244,23 @@ def test_a_fix_that_is_safe_is_offered(name: str, act: str, arg: str, change: di
 def test_unsafe_is_not_offered_where_the_storage_is_not_proven() -> None:
     unproven = replace(GOOD, folders=(replace(SHARE, source_kind="ext4", same=False, problem="not there"),))
     assert blockers(unproven)["cache"].fix_act == ""
+
+
+MOUNTED = "rw,relatime,vers=4.2,hard,proto=tcp,timeo=600,clientaddr=198.51.100.11"
+
+
+@pytest.mark.parametrize(
+    ("there", "level", "words"),
+    [
+        (MOUNTED.replace(".11", ".12"), "ok", "NFS 4.2, hard, the same options"),
+        (MOUNTED.replace("4.2", "3"), "warning", "NFS version 4.2 here, 3 there"),
+        (MOUNTED.replace("hard", "soft"), "warning", "On failure hard here, soft there"),
+        (MOUNTED.replace("rw", "ro"), "blocker", "read-only on kvm-2"),
+        ("", "", ""),
+    ],
+)
+def test_a_share_that_is_mounted_otherwise_is_told(there: str, level: str, words: str) -> None:
+    share = replace(SHARE, source_kind="nfs4", source_options=MOUNTED if there else "", destination_options=there)
+    found = [check for check in findings(replace(GOOD, folders=(share,)), Options()) if check.name == "mounts"]
+    assert [check.level for check in found] == ([level] if level else [])
+    assert all(words in check.message for check in found)

@@ -1,0 +1,114 @@
+"""Shares by hosts, and the one share on the one host that was clicked: how it is there, beside how others have it."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from hosts import access, share_matrix
+from hosts.forms import MountForm
+from hosts.http import HtmxHttpRequest, is_fragment
+from hosts.models import HostGroup
+from hosts.mount_options import TITLES, asked
+from hosts.share_matrix import Cell, Row
+
+HOSTS_PER_PAGE = 24
+"""More columns than this nobody reads; the group is what chooses them."""
+
+
+@require_safe
+def matrix(request: HtmxHttpRequest) -> HttpResponse:
+    """`?group=` chooses the hosts, `?source=` and `?on=` the cell that is shown below the matrix."""
+    hosts = access.hosts_for(request.user).order_by("name")
+    groups = HostGroup.objects.filter(hosts__in=access.hosts_for(request.user)).distinct()
+    group = request.GET.get("group", "")
+    if group:
+        hosts = hosts.filter(groups__name=group)
+    page = Paginator(hosts, HOSTS_PER_PAGE).get_page(request.GET.get("page"))
+    operable = set(access.hosts_for(request.user, access.OPERATE).values_list("pk", flat=True))
+    found = share_matrix.rows_of(request.user, list(page.object_list))
+    context: dict[str, Any] = {
+        "tab": "matrix",
+        "group": group,
+        "groups": groups.values_list("name", flat=True),
+        "page": page,
+        "rows": [_shown(row, group, operable) for row in found],
+        "query": urlencode({"group": group}) if group else "",
+        "may_operate": bool(operable),
+    }
+    if request.GET.get("source"):
+        context["chosen"] = _chosen(request, found, operable)
+    return render(request, "hosts/_matrix.html" if is_fragment(request) else "hosts/matrix.html", context)
+
+
+def _shown(row: Row, group: str, operable: set[int]) -> dict[str, Any]:
+    """A row with what its button would do."""
+    lacking = [cell for cell in row.lacking if cell.host.pk in operable]
+    persists = [cell.mount.in_fstab for cell in row.cells if cell.is_here and cell.mount]
+    values = {
+        "source": row.source,
+        "target": row.target,
+        "options": asked(row.usual) if any(row.usual.values()) else "",
+        "on": group,
+    }
+    if persists and sum(persists) * 2 > len(persists):
+        values["persist"] = "on"
+    link = urlencode({"group": group, "source": row.source})
+    return {
+        "row": row,
+        "link": link,
+        "lacking": lacking,
+        "values": values,
+        "form": f"{reverse('hosts:group-mounts')}?{urlencode(values)}",
+    }
+
+
+def _chosen(request: HtmxHttpRequest, found: list[Row], operable: set[int]) -> dict[str, Any]:
+    source, name = request.GET["source"], request.GET.get("on", "")
+    row = next((row for row in found if row.source == source), None)
+    cell = next((cell for cell in row.cells if cell.host.name == name), None) if row else None
+    if row is None or cell is None:
+        raise Http404(f"No such share and host here: {source} on {name}")
+    back = f"{reverse('hosts:matrix')}?{request.GET.urlencode()}#cell"
+    here = cell.mount if cell.is_here or cell.state == share_matrix.OTHER_SOURCE else None
+    context: dict[str, Any] = {
+        "row": row,
+        "cell": cell,
+        "mount": here,
+        "may_operate": cell.host.pk in operable,
+        "back": back,
+        "columns": _columns(row),
+        "compared": _compared(row, cell),
+    }
+    if not (here and here.is_mounted):
+        initial = {"source": row.source, "target": (here and here.target) or row.target}
+        initial["options"] = asked(row.usual) if any(row.usual.values()) else ""
+        context["form"] = MountForm(initial=initial)
+    return context
+
+
+def _columns(row: Row) -> list[str]:
+    """The options that are worth a column: the first ones always, the others where hosts differ in them."""
+    differing = {difference.name for cell in row.cells for difference in cell.differs}
+    return [name for name in TITLES if name in differing or name in ("vers", "access", "failure", "nconnect")]
+
+
+def _compared(row: Row, chosen: Cell) -> list[dict[str, Any]]:
+    """Each host that has the share with its options, the chosen one first; `odd` where most have another."""
+    columns = _columns(row)
+    here = sorted(
+        (cell for cell in row.cells if cell.is_here and cell.mount and cell.mount.is_mounted),
+        key=lambda cell: (cell is not chosen, cell.host.name),
+    )
+    lines = []
+    for cell in here:
+        assert cell.mount
+        values = share_matrix.options_of(cell.mount)
+        odd = {difference.name for difference in cell.differs}
+        cells = [{"title": TITLES[name], "value": values[name], "odd": name in odd} for name in columns]
+        lines.append({"cell": cell, "values": cells})
+    return lines

@@ -1,6 +1,6 @@
-"""Settings of the console, from six environment variables and nothing else; docs/settings.md explains each.
+"""Settings of the console, from seven environment variables and nothing else; docs/settings.md explains each.
 
-KVMCONSOLE_SECRET_KEY, KVMCONSOLE_ALLOWED_HOSTS, KVMCONSOLE_DATA_DIR, KVMCONSOLE_DEBUG, DATABASE_URL, REDIS_URL.
+KVMCONSOLE_SECRET_KEY, KVMCONSOLE_ALLOWED_HOSTS, KVMCONSOLE_DATA_DIR, KVMCONSOLE_DEBUG, KVMCONSOLE_METRICS_DAYS, DATABASE_URL, REDIS_URL.
 """
 
 import os
@@ -26,6 +26,16 @@ def envbool(name: str, *, default: bool) -> bool:
     if text not in words:
         raise ImproperlyConfigured(f"{name}={text!r} is neither yes nor no; write 1 or 0.")
     return words[text]
+
+
+def envint(name: str, *, default: int, most: int) -> int:
+    """Read a whole number from 0 to `most`; raises ImproperlyConfigured on anything else."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text) > most:
+        raise ImproperlyConfigured(f"{name}={text!r} is no number from 0 to {most}.")
+    return int(text)
 
 
 def data_folder() -> Path:
@@ -141,6 +151,9 @@ else:
     }
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
     HUEY = RedisHuey("kvmconsole", url=REDIS_URL, results=False)
+
+METRICS_DAYS = envint("KVMCONSOLE_METRICS_DAYS", default=366, most=366)
+"""How long the figures of VMs and hosts are kept; 0: none are read."""
 
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "hosts.access.ScopedBackend"]
 AUTH_PASSWORD_VALIDATORS = [

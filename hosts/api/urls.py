@@ -10,6 +10,7 @@ from hosts.api import (
     hardware,
     hosts,
     image_moves,
+    metrics,
     nfs_servers,
     pools,
     shares,
@@ -60,6 +61,7 @@ urlpatterns = [
     path("nfs-servers/<str:name>/refresh", nfs_servers.ServerRefresh.as_view(), name="nfs-server-refresh"),
     path("nfs-servers/<str:name>/start", nfs_servers.ServerStart.as_view(), name="nfs-server-start"),
     path("nfs-servers/<str:name>/exports", nfs_servers.ServerExports.as_view(), name="nfs-server-exports"),
+    path("hosts/<str:name>/metrics", metrics.HostMetrics.as_view(), name="host-metrics"),
     path("exports", storage.ExportList.as_view(), name="exports"),
     path("vms", vms.VmList.as_view(), name="vms"),
     path("vms/<uuid:uuid>", vms.VmDetail.as_view(), name="vm"),
@@ -78,5 +80,6 @@ urlpatterns = [
         for act in actions.VM_ACTS
         if act != "shutdown"
     ],
+    path("vms/<uuid:uuid>/metrics", metrics.VmMetrics.as_view(), name="vm-metrics"),
     path("audit", audit.AuditList.as_view(), name="audit"),
 ]

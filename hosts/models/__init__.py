@@ -3,6 +3,7 @@
 from hosts.models.access import ApiToken, AuditEvent, RoleBinding
 from hosts.models.group_mount import GroupMount, GroupMountHost
 from hosts.models.inventory import Host, HostGroup, HostState, Placement, VirtualMachine, VmState
+from hosts.models.metrics import HostSeries, VmSeries
 from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.nfs_server import NfsServer
 from hosts.models.saved_view import SavedView
@@ -18,6 +19,7 @@ __all__ = [
     "GroupMountHost",
     "Host",
     "HostGroup",
+    "HostSeries",
     "HostState",
     "ImageMove",
     "ImageMoveFile",
@@ -30,6 +32,7 @@ __all__ = [
     "Shutdown",
     "StoragePool",
     "VirtualMachine",
+    "VmSeries",
     "VmState",
     "Volume",
     "WatcherProcess",

@@ -13,7 +13,7 @@ from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
 from hosts.models import Host, HostGroup, HostState
 from hosts.views import vm_list
-from hosts.views.rows import with_counts
+from hosts.views.rows import sparks_of, with_counts
 
 SHOWN_VOLUMES = 200
 """Of a pool, on a host's own page; the lists have pages."""
@@ -28,7 +28,8 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
     page = page_of(request, found.qs)
     context = {
         "page": page,
-        "rows": with_counts(page.object_list),
+        "rows": (shown := with_counts(page.object_list)),
+        "sparks": sparks_of(shown),
         "filter": found,
         "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance", *KEPT)),
         "kept_filters": [(name, (word, value)) for name, word in KEPT.items() if (value := request.GET.get(name))],
@@ -48,7 +49,7 @@ def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
     pools = host.pools.annotate(volume_count=Count("volumes")).order_by("name").prefetch_related("volumes")
     context = {
         "host": with_counts([host])[0],
-        **vm_list.table(request, page.object_list),
+        **vm_list.table(request, page.object_list, usual=vm_list.BESIDE_OTHERS),
         "page": page,
         "pools": pools,
         "shown_volumes": SHOWN_VOLUMES,

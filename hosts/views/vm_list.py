@@ -1,5 +1,6 @@
 """The list of guests: found, sorted, shown as one likes; all of that stands in its address."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -11,19 +12,22 @@ from django.views.decorators.http import require_POST, require_safe
 from hosts import access, filters
 from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of, see_other
 from hosts.models import SavedView, VmState
-from hosts.views.rows import with_flags
+from hosts.views.rows import sparks_of, with_flags
 
 COLUMNS = {
     "state": "State",
     "host": "Host",
     "vcpus": "vCPUs",
     "memory": "Memory",
+    "cpu": "CPU",
     "address": "Address",
     "uuid": "UUID",
     "note": "Note",
 }
 SORTED_BY = {"state": "state", "host": "host", "vcpus": "vcpus", "memory": "memory_mib"}
-USUAL = ("state", "host", "vcpus", "memory")
+USUAL = ("state", "host", "vcpus", "memory", "cpu")
+BESIDE_OTHERS = ("state", "host", "memory", "cpu")
+"""On a host's page, where half the width is the table's."""
 FILTERS = ("q", "state", "host", "group", "tag", "attention", "stale")
 MOST_ROWS = 200
 """In one answer of `rows`; a page of the list shows fewer."""
@@ -49,13 +53,15 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
     return render(request, "hosts/vms.html", context | around(request))
 
 
-def table(request: HtmxHttpRequest, vms: Any) -> dict[str, Any]:
-    """What _vm_table.html and _vm_row.html need for these guests."""
-    chosen = [name for name in request.GET.getlist("columns") if name in COLUMNS] or list(USUAL)
+def table(request: HtmxHttpRequest, vms: Any, *, usual: Sequence[str] = USUAL) -> dict[str, Any]:
+    """What _vm_table.html and _vm_row.html need for these guests, `usual` the columns where the address names none."""
+    chosen = [name for name in request.GET.getlist("columns") if name in COLUMNS] or list(usual)
     shown = QueryDict(mutable=True)
     shown.setlist("columns", chosen if chosen != list(USUAL) else [])
+    shown_vms = list(vms)
     return {
-        "rows": with_flags(vms, request.user),
+        "rows": with_flags(shown_vms, request.user),
+        "sparks": sparks_of(shown_vms) if "cpu" in chosen else {},
         "columns": [(name, COLUMNS[name], SORTED_BY.get(name)) for name in COLUMNS if name in chosen],
         "column_names": chosen,
         "rows_query": shown.urlencode(),

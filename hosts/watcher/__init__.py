@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hosts import jobs
+from hosts import jobs, metrics
 from hosts.models import Host
 from hosts.watcher import sharing
 from hosts.watcher.database import own_database
@@ -31,17 +31,18 @@ class Watcher:
         self.name = f"{socket.gethostname()[:50]}:{os.getpid()}:{random.getrandbits(24):06x}"
         self._watches: dict[int, HostWatch] = {}
         self._stopping = threading.Event()
-        self._supervisor, self._sweeper = (
+        self._supervisor, self._sweeper, self._writer = (
             threading.Thread(target=self._loop, args=(work, pause_s), name=name, daemon=True)
             for work, pause_s, name in (
                 (self._supervise, TICK_S, "watcher"),
                 (sweep_once, SWEEP_EVERY_S, "sweeper"),
+                (metrics.recorder.flush_if_due, SWEEP_EVERY_S, "figures"),
             )
         )
 
     def start(self) -> None:
-        self._supervisor.start()
-        self._sweeper.start()
+        for thread in (self._supervisor, self._sweeper, self._writer):
+            thread.start()
 
     def stop(self, timeout_s: float = 10) -> None:
         """Give the hosts to the others at once, then end all threads; one that waits for a host is left to its time limit."""
@@ -52,9 +53,12 @@ class Watcher:
             watch.stop()
         with own_database():
             sharing.leave(self.name)
-        self._sweeper.join(timeout_s)
+        for thread in (self._sweeper, self._writer):
+            thread.join(timeout_s)
         for watch in self._watches.values():
             watch.join(max(until - time.monotonic(), 0))
+        with own_database():
+            metrics.recorder.flush()
 
     @property
     def is_alive(self) -> bool:
@@ -84,6 +88,7 @@ class Watcher:
         for pk, watch in list(self._watches.items()):
             if pk not in mine or not watch.fits(mine[pk]):
                 watch.stop()
+                metrics.recorder.forget(pk)
                 del self._watches[pk]
         for pk, host in mine.items():
             if pk not in self._watches:

@@ -8,15 +8,15 @@ from hosts.watcher.database import own_database
 
 log = logging.getLogger(__name__)
 
-_slots = threading.BoundedSemaphore(32)
+STORAGE_SLOTS = threading.BoundedSemaphore(32)
 """So many at once in a process: after a start all hosts want it together, and each keeps a database connection."""
 
 
 class Aside:
     """Runs `work` in a thread of its own whenever it was asked for: one at a time, none forgotten."""
 
-    def __init__(self, name: str, work: Callable[[], None]) -> None:
-        self._name, self._work = name, work
+    def __init__(self, name: str, work: Callable[[], None], slots: threading.BoundedSemaphore) -> None:
+        self._name, self._work, self._slots = name, work, slots
         self._wanted, self._stopping = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -33,7 +33,7 @@ class Aside:
 
     def _run(self) -> None:
         while self._wanted.is_set() and not self._stopping.is_set():
-            with _slots, own_database():
+            with self._slots, own_database():
                 self._wanted.clear()
                 try:
                     self._work()

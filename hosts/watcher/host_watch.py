@@ -20,10 +20,11 @@ from hosts.libvirt_client import events
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.events import Event
 from hosts.libvirt_client.host_info import HostInfo
-from hosts.models import Host
-from hosts.watcher.aside import Aside
+from hosts.models import Host, Mount, MountState
+from hosts.watcher.aside import STORAGE_SLOTS, Aside
 from hosts.watcher.database import turn
 from hosts.watcher.definitions import Definitions
+from hosts.watcher.usage import UsageLook
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class HostWatch:
         self._stopping = threading.Event()
         self._requested = self._answered = host.sync_requested
         self._failures = 0
-        self._storage = Aside(f"storage {host.name}", self._look_at_storage)
+        self._storage = Aside(f"storage {host.name}", self._look_at_storage, STORAGE_SLOTS)
+        self._usage = UsageLook(host)
         self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
 
     def start(self) -> None:
@@ -63,6 +65,7 @@ class HostWatch:
         """Ask the thread to end; it does at its next step."""
         self._stopping.set()
         self._storage.stop()
+        self._usage.stop()
         self._queue.put(None)
 
     def join(self, timeout_s: float) -> None:
@@ -125,7 +128,8 @@ class HostWatch:
             if now >= next_storage:
                 self._storage.ask()
                 next_storage = now + STORAGE_EVERY_S * random.uniform(0.9, 1.1)
-            wake = min(next_full, next_storage, next_definitions if definitions else next_full)
+            self._usage.ask_if_due(now)
+            wake = min(next_full, next_storage, self._usage.due, next_definitions if definitions else next_full)
             if self._take_events(host, connection, definitions, wake - time.monotonic()):
                 next_full = 0.0
             connection.require_alive()
@@ -193,6 +197,7 @@ class HostWatch:
         try:
             host = Host.objects.get(pk=self._pk)
             mounts.check_mounts(host)
+            self._usage.disks_answer = not Mount.objects.filter(host=host, state=MountState.STALE).exists()
             with reach.libvirt(host) as connection:
                 inventory.sync_storage(host, connection)
                 inventory.find_addresses_of(host, connection)

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,10 +59,10 @@ def uri_of(node: str, path: Path) -> str:
 
 
 class Counter:
-    """Stands between clients and a libvirtd, and counts the calls that go by."""
+    """Stands between clients and a libvirtd, and counts the calls that go by; `delay_s` is a network's way there and back."""
 
-    def __init__(self, path: Path, *, to: Path) -> None:
-        self.path, self._to, self.calls = path, to, 0
+    def __init__(self, path: Path, *, to: Path, delay_s: float = 0) -> None:
+        self.path, self._to, self.calls, self._delay_s = path, to, 0, delay_s
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
@@ -85,6 +86,8 @@ class Counter:
                     # 0x6b656570 is keepalive's program, whose pings are no calls
                     self.calls += held[16:20] == CALL and held[4:8] != b"keep"
                     held = held[size:]
+                if counted and self._delay_s:
+                    time.sleep(self._delay_s)
                 sink.sendall(piece)
         for end in (source, sink):
             with suppress(OSError):

@@ -72,7 +72,7 @@ def look_at(
     """Ask a host, without a look into the database. Raises HostError.
 
     Four calls for the guests' states, however many there are, and one for each definition of those in `definitions`
-    (UUIDs; None: of all); six for the host, or one for its free memory where `info` is what it said on this connection.
+    (UUIDs; None: of all); six for the host, or two for its free memory where `info` is what it said on this connection.
     """
     asked = timezone.now()
     if info is None:

@@ -77,7 +77,9 @@ def settle(vm_ids: Collection[int]) -> None:
             relabelled += _relabel(placements)
             if _summarise_into(vms[vm_id], placements):
                 moved.append(vms[vm_id])
-        Placement.objects.bulk_update(relabelled, ["stale"])
+        for stale in (True, False):
+            changed = [placement.pk for placement in relabelled if placement.stale is stale]
+            Placement.objects.filter(pk__in=changed).update(stale=stale)
         _write_summaries(moved)
         _tell(vms.values(), rows)
 
@@ -170,9 +172,15 @@ def _summarise_into(vm: VirtualMachine, placements: list[Placement]) -> bool:
 
 
 def _write_summaries(vms: list[VirtualMachine]) -> None:
+    """All at once. The rows are there, since they are locked; an upsert is twenty times as fast as bulk_update's cases."""
     for vm in vms:
         vm.seen = timezone.now()
-    VirtualMachine.objects.bulk_update(vms, [*SUMMARY, "search_text", "seen"])
+    VirtualMachine.objects.bulk_create(
+        vms,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=[*(name.removesuffix("_id") for name in SUMMARY), "search_text", "seen"],
+    )
 
 
 def _tell(vms: Iterable[VirtualMachine], placements: Iterable[Placement]) -> None:

@@ -165,7 +165,7 @@ class Connection:
         return self.call(lambda: host_info.read_info(self._raw), timeout_s=timeout_s)
 
     def free_memory_mib(self, *, timeout_s: float = CALL_TIMEOUT_S) -> int:
-        """What guests can still get, page cache included: one call."""
+        """What guests can still get, page cache included: two calls."""
         return self.call(lambda: host_info.read_memory_mib(self._raw)[1], timeout_s=timeout_s)
 
     def domains(

@@ -36,23 +36,28 @@ class HostInfo:
 def read_info(raw: libvirt.virConnect) -> HostInfo:
     """Six calls. The first ever on a host may take long: libvirtd asks each QEMU program what it can do."""
     capabilities = parse_xml(raw.getCapabilities())
-    arch, _, cpus, *_ = raw.getInfo()
+    arch = text(capabilities, "host/cpu/arch")
+    # One that is offline has no socket. Where there is no topology, the question that costs a call more.
+    cpus = len(capabilities.findall("host/topology/cells/cell/cpus/cpu[@socket_id]"))
     memory_mib, memory_free_mib = read_memory_mib(raw)
     return HostInfo(
         hostname=raw.getHostname(),
         host_uuid=text(capabilities, "host/uuid"),
         libvirt_version=_version(raw.getLibVersion()),
-        hypervisor_version=_hypervisor_version(raw),
+        hypervisor_version=_hypervisor_version(raw, capabilities),
         cpu_model=text(capabilities, "host/cpu/model") or arch,
-        cpu_arch=text(capabilities, "host/cpu/arch") or arch,
-        cpus=cpus,
+        cpu_arch=arch,
+        cpus=cpus or raw.getInfo()[2],
         memory_mib=memory_mib,
         memory_free_mib=memory_free_mib,
     )
 
 
 def read_memory_mib(raw: libvirt.virConnect) -> tuple[int, int]:
-    """All memory, and what guests can still get: what is free, and what the kernel gives up (buffers, page cache)."""
+    """All memory, and what guests can still get: what is free, and what the kernel gives up (buffers, page cache).
+
+    Two calls: how many figures there are, and the figures.
+    """
     try:
         stats = raw.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
     except libvirt.libvirtError as error:
@@ -103,8 +108,10 @@ def _host_model(capabilities: etree._Element) -> str:
     return etree.tostring(cpu, encoding="unicode")
 
 
-def _hypervisor_version(raw: libvirt.virConnect) -> str:
+def _hypervisor_version(raw: libvirt.virConnect, capabilities: etree._Element) -> str:
     """ "" where no QEMU is installed."""
+    if capabilities.find("guest/arch/domain") is None:
+        return ""
     try:
         return _version(raw.getVersion())
     except libvirt.libvirtError as error:

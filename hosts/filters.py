@@ -144,6 +144,12 @@ class MountFilter(filters.FilterSet):
         return mounts.filter(Q(source__icontains=value) | Q(target__icontains=value) | Q(host__name__icontains=value))
 
 
+def lost(mounts: QuerySet[Mount]) -> QuerySet[Mount]:
+    """Those of `mounts` that VMs which run need and that are not there."""
+    gone = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
+    return mounts.filter(state__in=gone).exclude(users=[]).select_related("host")
+
+
 class PoolFilter(filters.FilterSet):
     """`?q=` finds name, target and host."""
 

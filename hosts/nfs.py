@@ -148,6 +148,22 @@ def parse_findmnt(text: str) -> list[MountFact]:
     return [_mount_fact(entry) for entry in _flat(json.loads(text)["filesystems"])]
 
 
+def parse_mountstats(text: str) -> dict[str, tuple[int, int]]:
+    """Of /proc/self/mountstats the bytes that were read from and written to each NFS server, by target, since it was mounted.
+
+    The fifth and sixth figure of `bytes:` are those that went over the wire (nfs-utils' tools/mountstats).
+    """
+    found: dict[str, tuple[int, int]] = {}
+    target = ""
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] == ["device"]:
+            target = words[4] if "nfs" in line.rpartition(" fstype ")[2] and len(words) > 4 else ""
+        elif words[:1] == ["bytes:"] and target and len(words) > 6:
+            found[target] = (int(words[5]), int(words[6]))
+    return found
+
+
 def parse_options(text: str) -> dict[str, str | None]:
     """Mount options by name; a flag's value is None, and the last of a repeated name holds."""
     options: dict[str, str | None] = {}

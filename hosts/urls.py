@@ -92,6 +92,7 @@ urlpatterns = [
     path("vms/<uuid:uuid>/metrics/", metrics.of_vm, name="vm-metrics"),
     path("vms/<uuid:uuid>/<str:act>/", vms.act, name="vm-act"),
     path("storage/", storage.storage, name="storage"),
+    path("storage/alert/", storage.alert, name="storage-alert"),
     path("storage/matrix/", matrix.matrix, name="matrix"),
     path("storage/group-mounts/", group_mounts.begin, name="group-mounts"),
     path("storage/group-mounts/<int:pk>/", group_mounts.detail, name="group-mount"),

@@ -7,9 +7,11 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
-from hosts import access
+from hosts import access, filters
 from migrations_app.models import Migration
 from migrations_app.states import DRIVEN
+
+SHOWN_LOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "account_links": SimpleLazyObject(lambda: links(ACCOUNT, request)),
         "role": SimpleLazyObject(lambda: role_of(request)),
         "running_migrations": SimpleLazyObject(lambda: running_for(request)),
+        "lost_storage": SimpleLazyObject(lambda: lost_for(request)),
         "running_url": url_of("migrations:running"),
     }
 
@@ -83,6 +86,12 @@ def role_of(request: HttpRequest) -> str:
         if access.may_anywhere(request.user, access.ROLES[role][-1]):
             return role
     return "no role yet"
+
+
+def lost_for(request: HttpRequest) -> dict[str, Any]:
+    """The first mounts that VMs which run have lost, as far as the user may see them."""
+    found = list(filters.lost(access.mounts_for(request.user))[: SHOWN_LOST + 1])
+    return {"mounts": found[:SHOWN_LOST], "more": len(found) > SHOWN_LOST}
 
 
 def running_for(request: HttpRequest) -> int:

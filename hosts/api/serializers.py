@@ -104,6 +104,7 @@ class MountSerializer(serializers.ModelSerializer[Mount]):
             "used_bytes",
             "latency_ms",
             "detail",
+            "users",
             "checked",
         )
         read_only_fields = fields

@@ -8,7 +8,7 @@ from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.nfs_server import NfsServer
 from hosts.models.saved_view import SavedView
 from hosts.models.shutdown import Shutdown
-from hosts.models.storage import Export, Mount, MountState, StoragePool, Volume
+from hosts.models.storage import Export, Mount, MountSample, MountState, StoragePool, Volume
 from hosts.models.watchers import WatcherProcess
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ImageMove",
     "ImageMoveFile",
     "Mount",
+    "MountSample",
     "MountState",
     "NfsServer",
     "Placement",

@@ -93,6 +93,9 @@ class Mount(models.Model):
     latency_ms = models.FloatField(null=True, blank=True)
     detail = models.TextField(blank=True)
     checked = models.DateTimeField(null=True, blank=True)
+    users = models.JSONField(
+        default=list, help_text="Names of the VMs that run there with a disk in it, as last looked at."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["host", "target"], name="one_mount_per_host_and_target")]
@@ -113,3 +116,21 @@ class Mount(models.Model):
         if "ro" in parse_options(self.options):
             return "read-only"
         return "slow" if (self.latency_ms or 0) > SLOW_MS else self.state
+
+
+class MountSample(models.Model):
+    """How a mount was at one look: the time its server took to answer, and what the host has read and written there since
+    it was mounted. None: no answer, or the kernel did not say."""
+
+    mount = models.ForeignKey(Mount, on_delete=models.CASCADE, related_name="samples")
+    at = models.DateTimeField()
+    latency_ms = models.FloatField(null=True)
+    read_bytes = models.PositiveBigIntegerField(null=True)
+    written_bytes = models.PositiveBigIntegerField(null=True)
+
+    class Meta:
+        ordering = ["at"]
+        indexes = [models.Index(fields=["mount", "at"], name="samples_of_a_mount")]
+
+    def __str__(self) -> str:
+        return f"{self.mount} at {self.at}"

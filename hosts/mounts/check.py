@@ -1,7 +1,8 @@
 """What is mounted on a host, what should be, and whether its server answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -10,15 +11,31 @@ from django.utils import timezone
 from hosts import live, reach
 from hosts.errors import HostError
 from hosts.fstab import Fstab, FstabEntry
-from hosts.models import Host, Mount, MountState
+from hosts.models import Host, Mount, MountSample, MountState
 from hosts.mounts import scripts
 from hosts.mounts.messages import KILLED
-from hosts.nfs import NFS_TYPES, MountFact, parse_findmnt, parse_options
+from hosts.mounts.users import running_below
+from hosts.nfs import NFS_TYPES, MountFact, parse_findmnt, parse_mountstats, parse_options
 
 LOOK_TIMEOUT_S = 15.0
 HEALTH_LIMIT_S = 5
 """statfs(2) over a working NFS takes milliseconds; a server that needs longer than this can't carry disk images."""
-SHOWN = ["source", "kind", "state", "wanted", "in_fstab", "version", "options", "size_bytes", "used_bytes", "detail"]
+KEPT = timedelta(hours=6)
+"""How long samples are kept: at one in half a minute, 720 for each mount."""
+GONE = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
+SHOWN = [
+    "source",
+    "kind",
+    "state",
+    "wanted",
+    "in_fstab",
+    "version",
+    "options",
+    "size_bytes",
+    "used_bytes",
+    "detail",
+    "users",
+]
 """A change of one of these is told to the pages; latency and time of the check change each time."""
 
 
@@ -28,6 +45,8 @@ class View:
 
     mounts: tuple[MountFact, ...]
     fstab: Fstab
+    traffic: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Bytes read and written over the wire since each was mounted, by target."""
 
     def at(self, target: str) -> MountFact | None:
         """The mount in force at `target`: the last of those that lie over one another there."""
@@ -66,19 +85,25 @@ def check_mounts(host: Host) -> list[Mount]:
         health = measure(host, [target for target in targets if view.at(target)])
     except HostError as error:
         unknown = {"state": MountState.UNKNOWN, "detail": f"{error} {error.hint}", "latency_ms": None}
-        return _store(host, [(row, unknown) for row in rows.values()])
+        return _store(host, [(row, unknown) for row in rows.values()], {})
     found = [
         (rows.get(target) or Mount(host=host, target=target), target, view.at(target), health.get(target))
         for target in targets
     ]
-    return _store(host, [(row, _fields(row, fact, view.wanted_at(target), well)) for row, target, fact, well in found])
+    users = running_below(host, targets)
+    fields = [
+        (row, {**_fields(row, fact, view.wanted_at(target), well), "users": users[target]})
+        for row, target, fact, well in found
+    ]
+    return _store(host, fields, view.traffic)
 
 
 def look(host: Host) -> View:
     """Ask the host's kernel and its fstab; asks no NFS server, so it can't hang on one. Raises HostError."""
     said = reach.run(host, scripts.argv(scripts.LOOK), timeout_s=LOOK_TIMEOUT_S).stdout
-    mounts, _, fstab = said.partition(f"{scripts.SEPARATOR}\n")
-    return View(mounts=tuple(parse_findmnt(mounts)), fstab=Fstab(fstab))
+    mounts, _, rest = said.partition(f"{scripts.SEPARATOR}\n")
+    fstab, _, stats = rest.partition(f"{scripts.SEPARATOR_OF_STATS}\n")
+    return View(tuple(parse_findmnt(mounts)), Fstab(fstab), parse_mountstats(stats))
 
 
 def measure(host: Host, targets: Sequence[str]) -> dict[str, Health]:
@@ -140,15 +165,19 @@ def _fields(row: Mount, fact: MountFact | None, entry: FstabEntry | None, health
     return {**fields, "state": MountState.HEALTHY}
 
 
-def _store(host: Host, found: Sequence[tuple[Mount, dict[str, Any]]]) -> list[Mount]:
-    """Write the rows; tell the pages if anything changed that they show."""
+def _store(
+    host: Host, found: Sequence[tuple[Mount, dict[str, Any]]], traffic: Mapping[str, tuple[int, int]]
+) -> list[Mount]:
+    """Write the rows and a sample of each; tell the pages if anything changed that they show."""
     now = timezone.now()
-    changed = False
+    changed = alarming = False
     for row, fields in found:
         fields = {**fields, "detail": str(fields["detail"]).strip()}
         changed |= row.pk is None or any(getattr(row, name) != fields[name] for name in SHOWN if name in fields)
+        was_alarming = is_alarming(row)
         for name, value in {**fields, "checked": now}.items():
             setattr(row, name, value)
+        alarming |= was_alarming != is_alarming(row)
     rows = [row for row, _ in found]
     with transaction.atomic():
         # The host may have been removed while it was asked.
@@ -159,7 +188,29 @@ def _store(host: Host, found: Sequence[tuple[Mount, dict[str, Any]]]) -> list[Mo
             unique_fields=["host", "target"],
             update_fields=[*SHOWN, "latency_ms", "checked"],
         )
+        stored = list(Mount.objects.filter(host=host).select_related("host"))
+        _sample([row for row in stored if row.is_mounted and row.checked == now], traffic)
         if changed:
             live.publish("storage", hosts=[host.pk])
             live.publish(f"host.{host.pk}", hosts=[host.pk])
-    return list(Mount.objects.filter(host=host).select_related("host"))
+        if alarming:
+            live.publish("alerts", hosts=[host.pk])
+    return stored
+
+
+def is_alarming(mount: Mount) -> bool:
+    """Whether VMs that run need it and it is not there: their disks wait, or are another share's."""
+    return bool(mount.users) and mount.state in GONE
+
+
+def _sample(rows: Sequence[Mount], traffic: Mapping[str, tuple[int, int]]) -> None:
+    if not rows:
+        return
+    now = rows[0].checked
+    assert now
+    MountSample.objects.filter(mount__in=rows, at__lt=now - KEPT).delete()
+    MountSample.objects.bulk_create(
+        MountSample(mount=row, at=now, latency_ms=row.latency_ms, read_bytes=read, written_bytes=written)
+        for row in rows
+        for read, written in [traffic.get(row.target, (None, None))]
+    )

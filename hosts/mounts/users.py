@@ -33,6 +33,13 @@ def guests_below(*, host: Host, target: str) -> tuple[list[str], list[str]]:
     return [name for name, active in using if active], [name for name, active in using if not active]
 
 
+def running_below(host: Host, targets: Iterable[str]) -> dict[str, list[str]]:
+    """By target, the names of the guests that run on `host` with a disk below it, as the rows know: one statement."""
+    rows = Placement.objects.filter(host=host, present=True, state__in=ACTIVE_STATES).values_list("vm__name", "facts")
+    disks = [(name, [disk.get("source") for disk in facts.get("disks", [])]) for name, facts in rows]
+    return {target: sorted(name for name, sources in disks if is_below(sources, target)) for target in targets}
+
+
 def is_below(sources: Iterable[str | None], target: str) -> bool:
     """Whether one of these paths lies at or below the folder `target`."""
     return any(source and PurePosixPath(source).is_relative_to(target) for source in sources)

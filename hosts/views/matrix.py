@@ -79,6 +79,7 @@ def _chosen(request: HtmxHttpRequest, found: list[Row], operable: set[int]) -> d
         "row": row,
         "cell": cell,
         "mount": here,
+        "samples": list(here.samples.all()) if here else [],
         "may_operate": cell.host.pk in operable,
         "back": back,
         "columns": _columns(row),

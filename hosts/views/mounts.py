@@ -123,7 +123,7 @@ def _offer(row: Export, host: Host | None) -> dict[str, Any]:
 def _page(request: HtmxHttpRequest, host: Host, context: dict[str, Any], *, status: int) -> HttpResponse:
     context |= {
         "host": host,
-        "mounts": host.mounts.all(),
+        "mounts": host.mounts.prefetch_related("samples"),
         "servers": Export.objects.order_by("server").values_list("server", flat=True).distinct(),
         "may_operate": access.may(request.user, access.OPERATE, host),
         "default_options": mounts.DEFAULT_OPTIONS,

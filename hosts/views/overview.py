@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -53,8 +53,7 @@ def overview(request: HtmxHttpRequest) -> HttpResponse:
         "online": hosts.filter(state=HostState.ONLINE).count(),
         "vm_count": vms.count(),
         "running": vms.filter(state__in=ACTIVE_STATES).count(),
-        "mount_count": mounts.count(),
-        "healthy": mounts.filter(state=MountState.HEALTHY).count(),
+        **mounts.aggregate(mount_count=Count("pk"), healthy=Count("pk", filter=Q(state=MountState.HEALTHY))),
         "troubles": [one for one in troubles(hosts, vms, mounts) if one.count],
         "may_manage": access.may(request.user, access.MANAGE),
     }
@@ -64,15 +63,20 @@ def overview(request: HtmxHttpRequest) -> HttpResponse:
 def troubles(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: QuerySet[Mount]) -> Iterator[Trouble]:
     """What needs a look, the worst first; a kind of which there is none is left out."""
     away = hosts.filter(state=HostState.UNREACHABLE)
-    bad = mounts.filter(state__in=BAD_MOUNTS)
+    bad = mounts.filter(state__in=BAD_MOUNTS, users=[])
     bad_url = f"{reverse('hosts:storage')}?{urlencode({'state': list(BAD_MOUNTS)}, doseq=True)}"
     vm_list = reverse("hosts:vms")
     found = {kind: filters.needing(vms, kind) for kind, _ in filters.ATTENTION}
     yield Trouble("VMs on two hosts", found["two-hosts"].count(), f"{vm_list}?attention=two-hosts",
                   [*map(_on_two_hosts, found["two-hosts"][:SHOWN_OF_A_KIND])])  # fmt: skip
+    lost = filters.lost(mounts)
+    counts = mounts.filter(state__in=BAD_MOUNTS).aggregate(lost=Count("pk", filter=~Q(users=[])), all=Count("pk"))
+    yield Trouble("Storage gone under running VMs", counts["lost"], bad_url, [*map(_lost, lost[:SHOWN_OF_A_KIND])])
     yield Trouble("Hosts away", away.count(), f"{reverse('hosts:list')}?state=unreachable",
                   [*map(_away, away[:SHOWN_OF_A_KIND])])  # fmt: skip
-    yield Trouble("Mounts not as wanted", bad.count(), bad_url, [*map(_mount, bad[:SHOWN_OF_A_KIND])])
+    yield Trouble(
+        "Mounts not as wanted", counts["all"] - counts["lost"], bad_url, [*map(_mount, bad[:SHOWN_OF_A_KIND])]
+    )
     yield Trouble("Transient VMs", found["transient"].count(), f"{vm_list}?attention=transient",
                   [*map(_transient, found["transient"][:SHOWN_OF_A_KIND])])  # fmt: skip
     yield Trouble("Stale copies", found["stale"].count(), f"{vm_list}?attention=stale",
@@ -90,6 +94,13 @@ def _on_two_hosts(vm: Any) -> Attention:
 def _away(host: Host) -> Attention:
     text = " ".join(f"{part.rstrip('.')}." for part in (host.error, host.hint) if part)
     return Attention("error", f"{host.name} is unreachable", text, host.get_absolute_url())
+
+
+def _lost(mount: Mount) -> Attention:
+    title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
+    shown = ", ".join(mount.users[:3]) + (f" and {len(mount.users) - 3} more" if len(mount.users) > 3 else "")
+    text = f"{shown} run from it and wait. Bring {mount.source} back; don't force the VMs off while their writes wait."
+    return Attention("error", title, text, reverse("hosts:mounts", args=[mount.host.name]))
 
 
 def _mount(mount: Mount) -> Attention:

@@ -37,6 +37,12 @@ def storage(request: HtmxHttpRequest) -> HttpResponse:
     return render(request, "hosts/_storage.html" if is_fragment(request) else "hosts/storage.html", context)
 
 
+@require_safe
+def alert(request: HtmxHttpRequest) -> HttpResponse:
+    """What running VMs have lost, as it stands on every page (its context is every page's)."""
+    return render(request, "components/_storage_alert.html")
+
+
 def shares(request: HtmxHttpRequest) -> list[dict[str, object]]:
     """Each share with how many hosts have it, and where it lies: a guest migrates only between hosts that have it alike."""
     hosts = access.hosts_for(request.user).count()

@@ -56,6 +56,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts:forget-mount": DO,
     "hosts:remount": ASK,
     "hosts:matrix": {"GET": USER},
+    "hosts:storage-alert": {"GET": USER},
     "hosts:group-mounts": ASK,
     "hosts:group-mount": {"GET": VIEWER},
     "hosts:host-metrics": {"GET": VIEWER},

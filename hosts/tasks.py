@@ -1,6 +1,6 @@
 """What workers do for hosts and their storage: nudges begin, sweeps find what no nudge did."""
 
-from hosts import actions, group_mounts, jobs
+from hosts import actions, group_mounts, jobs, sharing
 from hosts.moving_images import runner
 
 
@@ -32,3 +32,9 @@ def mount_on_many(pk: int) -> None:
 def pick_up_group_mounts() -> None:
     """Go on with jobs that nobody drives."""
     group_mounts.sweep()
+
+
+@jobs.task("hosts.prove_sharing")
+def prove_sharing(path: str, hosts: list[int], event: int) -> None:
+    """Prove between hosts that they see the same storage, in a thread of its own."""
+    sharing.launch(path, hosts, event)

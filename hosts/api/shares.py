@@ -11,10 +11,10 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hosts import access, group_mounts, mounts, share_matrix
+from hosts import access, group_mounts, mounts, share_matrix, sharing
 from hosts.api.base import actor_of, host_for
 from hosts.api.serializers import MountInput, MountSerializer
-from hosts.models import GroupMount, GroupMountHost, HostGroup, Mount
+from hosts.models import GroupMount, GroupMountHost, HostGroup, Mount, SharingProof
 
 
 class DifferenceSerializer(serializers.Serializer[Any]):
@@ -66,6 +66,44 @@ class ShareList(generics.GenericAPIView[Mount]):
             hosts = hosts.filter(groups__name=group)
         page = self.paginate_queryset(share_matrix.rows_of(request.user, list(hosts)))
         return self.get_paginated_response(ShareSerializer(page, many=True).data)
+
+
+class ProofSerializer(serializers.ModelSerializer[SharingProof]):
+    """What the last probe of a path on two hosts has shown: same, copy, apart or unproven."""
+
+    writer = serializers.CharField(source="writer.name", read_only=True)
+    reader = serializers.CharField(source="reader.name", read_only=True)
+
+    class Meta:
+        model = SharingProof
+        fields = ("path", "writer", "reader", "outcome", "detail", "at")
+
+
+class ProofInput(serializers.Serializer[Any]):
+    path = serializers.CharField(max_length=1024)
+    hosts = serializers.ListField(child=serializers.CharField(), min_length=2, max_length=sharing.MOST_HOSTS)
+
+
+class ProofList(generics.ListAPIView[SharingProof]):
+    """Same storage, proven: for pairs of hosts and a path."""
+
+    permission_classes = (IsAuthenticated,)
+    serializer_class = ProofSerializer
+    queryset = SharingProof.objects.none()
+    filterset_fields = ("path",)
+
+    def get_queryset(self) -> QuerySet[SharingProof]:
+        seen = access.hosts_for(self.request.user)
+        return SharingProof.objects.filter(writer__in=seen, reader__in=seen).select_related("writer", "reader")
+
+    @extend_schema(request=ProofInput, responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Prove it anew between all of these hosts, in the background."""
+        given = ProofInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        hosts = [host_for(request, name, access.OPERATE) for name in dict.fromkeys(given.validated_data["hosts"])]
+        sharing.ask(path=given.validated_data["path"], hosts=hosts, actor=actor_of(request))
+        return Response(status=status.HTTP_202_ACCEPTED)
 
 
 class GroupMountHostSerializer(serializers.ModelSerializer[GroupMountHost]):

@@ -47,6 +47,7 @@ urlpatterns = [
     path("hosts/<str:name>/mounts/<int:pk>", storage.MountDetail.as_view(), name="mount"),
     path("hosts/<str:name>/mounts/<int:pk>/remount", shares.MountRemount.as_view(), name="mount-remount"),
     path("shares", shares.ShareList.as_view(), name="shares"),
+    path("sharing-proofs", shares.ProofList.as_view(), name="sharing-proofs"),
     path("group-mounts", shares.GroupMountList.as_view(), name="group-mounts"),
     path("group-mounts/<int:pk>", shares.GroupMountDetail.as_view(), name="group-mount"),
     path("hosts/<str:name>/image-moves", image_moves.ImageMoveList.as_view(), name="image-moves"),

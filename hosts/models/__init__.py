@@ -7,6 +7,7 @@ from hosts.models.metrics import HostSeries, VmSeries
 from hosts.models.moving import ImageMove, ImageMoveFile
 from hosts.models.nfs_server import NfsServer
 from hosts.models.saved_view import SavedView
+from hosts.models.sharing import SharingProof
 from hosts.models.shutdown import Shutdown
 from hosts.models.storage import Export, Mount, MountSample, MountState, StoragePool, Volume
 from hosts.models.watchers import WatcherProcess
@@ -30,6 +31,7 @@ __all__ = [
     "Placement",
     "RoleBinding",
     "SavedView",
+    "SharingProof",
     "Shutdown",
     "StoragePool",
     "VirtualMachine",

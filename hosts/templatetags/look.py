@@ -137,6 +137,12 @@ LOOKS: dict[str, dict[str, Look]] = {
         "cleared": Look("moved", "circle-check", "ok"),
         "discarded": Look("discarded", "ban", "off"),
     },
+    "proof": {
+        "same": Look("the same storage", "circle-check", "ok"),
+        "copy": Look("perhaps a copy", "alert-triangle", "warning"),
+        "apart": Look("other storage", "alert-circle", "error"),
+        "unproven": Look("not proven", "help-circle", "unknown"),
+    },
     "group mount": {
         "waiting": Look("waiting", "circle-dashed", "off"),
         "running": Look("mounting", "loader-2", "busy"),

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from hosts import access, actions, filters, holds
+from hosts import access, actions, filters, holds, sharing
 from hosts.errors import Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
@@ -18,6 +18,7 @@ from hosts.views.rows import sparks_of, with_counts
 SHOWN_VOLUMES = 200
 """Of a pool, on a host's own page; the lists have pages."""
 
+SHOWN_PROOFS = 12
 KEPT = {"tag": "Tag", "libvirt": "libvirt", "qemu": "QEMU"}
 """Filters of the list that links set, and a tick takes away."""
 
@@ -54,6 +55,7 @@ def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
         "pools": pools,
         "shown_volumes": SHOWN_VOLUMES,
         "mounts": host.mounts.all(),
+        "proofs": sharing.proofs_of(host, request.user)[:SHOWN_PROOFS],
         "held": holds.why(host=host),
         "may_operate": access.may(request.user, access.OPERATE, host),
         "may_manage": access.may(request.user, access.MANAGE, host),

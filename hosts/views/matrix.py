@@ -1,18 +1,20 @@
 """Shares by hosts, and the one share on the one host that was clicked: how it is there, beside how others have it."""
 
+from collections import Counter, defaultdict
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
+from django.db.models import Count
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from hosts import access, share_matrix
+from hosts import access, share_matrix, sharing
 from hosts.forms import MountForm
 from hosts.http import HtmxHttpRequest, is_fragment
-from hosts.models import HostGroup
+from hosts.models import Host, HostGroup, SharingProof
 from hosts.mount_options import TITLES, asked
 from hosts.share_matrix import Cell, Row
 
@@ -31,12 +33,13 @@ def matrix(request: HtmxHttpRequest) -> HttpResponse:
     page = Paginator(hosts, HOSTS_PER_PAGE).get_page(request.GET.get("page"))
     operable = set(access.hosts_for(request.user, access.OPERATE).values_list("pk", flat=True))
     found = share_matrix.rows_of(request.user, list(page.object_list))
+    proven = _proven(list(page.object_list))
     context: dict[str, Any] = {
         "tab": "matrix",
         "group": group,
         "groups": groups.values_list("name", flat=True),
         "page": page,
-        "rows": [_shown(row, group, operable) for row in found],
+        "rows": [_shown(row, group, operable, proven) for row in found],
         "query": urlencode({"group": group}) if group else "",
         "may_operate": bool(operable),
     }
@@ -45,7 +48,16 @@ def matrix(request: HtmxHttpRequest) -> HttpResponse:
     return render(request, "hosts/_matrix.html" if is_fragment(request) else "hosts/matrix.html", context)
 
 
-def _shown(row: Row, group: str, operable: set[int]) -> dict[str, Any]:
+def _proven(hosts: list[Host]) -> dict[str, Counter[str]]:
+    """By path, how many pairs of `hosts` have come to which outcome: one statement."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    rows = SharingProof.objects.filter(writer__in=hosts, reader__in=hosts).order_by().values_list("path", "outcome")
+    for path, outcome, count in rows.annotate(count=Count("pk")):
+        counts[path][outcome] = count
+    return counts
+
+
+def _shown(row: Row, group: str, operable: set[int], proven: dict[str, Counter[str]]) -> dict[str, Any]:
     """A row with what its button would do."""
     lacking = [cell for cell in row.lacking if cell.host.pk in operable]
     persists = [cell.mount.in_fstab for cell in row.cells if cell.is_here and cell.mount]
@@ -62,6 +74,9 @@ def _shown(row: Row, group: str, operable: set[int]) -> dict[str, Any]:
         "row": row,
         "link": link,
         "lacking": lacking,
+        "same": proven.get(row.target, Counter())["same"],
+        "pairs": sum(proven.get(row.target, Counter()).values()),
+        "may_prove": len([cell for cell in row.cells if cell.is_here and cell.host.pk in operable]) > 1,
         "values": values,
         "form": f"{reverse('hosts:group-mounts')}?{urlencode(values)}",
     }
@@ -79,6 +94,7 @@ def _chosen(request: HtmxHttpRequest, found: list[Row], operable: set[int]) -> d
         "row": row,
         "cell": cell,
         "mount": here,
+        "proofs": list(sharing.proofs_of(cell.host, request.user, here.target)) if here else [],
         "samples": list(here.samples.all()) if here else [],
         "may_operate": cell.host.pk in operable,
         "back": back,

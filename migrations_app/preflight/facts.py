@@ -49,6 +49,8 @@ class Folder:
     apart: bool = False
     source_options: str = ""
     destination_options: str = ""
+    last_same: str = ""
+    """When it was proven to be the same, where it could not be proven now."""
 
 
 @dataclass(frozen=True, slots=True)

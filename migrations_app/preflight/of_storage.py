@@ -36,6 +36,7 @@ def _folders(facts: Facts, domain: Domain, options: Options) -> Iterator[Check]:
     apart = [folder for folder in folders if not folder.same]
     for folder in apart:
         message = f"{folder.path} is not the same storage on both hosts: {folder.problem}"
+        message += f". Last proven the same at {folder.last_same}." if folder.last_same else ""
         fix = f"Mount on {facts.destination} what {facts.source} has there ({folder.source_mount or 'nothing is mounted'})"
         act, arg = ("mount", folder.path) if _is_mountable(folder) else ("", "")
         if _is_copyable(folder, facts, domain):

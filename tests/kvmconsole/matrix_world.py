@@ -159,6 +159,8 @@ class World:
             **{f"migrations:{name}": {**schedule, **when} for name in ("schedules", "schedule-edit")},
             "migrations-api:schedules": schedule,
             "migrations-api:schedule": {"window_minutes": 30},
+            "hosts:prove-sharing": {"path": "/mnt", "group": "site-a"},
+            "hosts-api:sharing-proofs": {"path": "/mnt", "hosts": [self.h1.name, self.h2.name]},
             "hosts:group-mounts": {"source": "198.51.100.2:/home/image", "target": "/srv", "on": "site-a"},
             "hosts-api:group-mounts": {"source": "198.51.100.2:/home/image", "target": "/srv", "hosts": [self.h1.name]},
             "hosts:nfs-server": {"path": "/srv/images", "clients": "192.0.2.0/24"},

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -17,19 +18,31 @@ def publish(
     topic: str,
     *,
     fragments: list[str] | None = None,
-    data: dict[str, Any] | None = None,
+    data: Callable[[], dict[str, Any]] | None = None,
     hosts: list[int | None] | None = None,
 ) -> None:
     """Send one event to the pages that listen to `topic`, once the current transaction has committed.
 
-    With `fragments`, each template is rendered from `data` alone and swapped in by its root's id; without, the page is
-    told that `topic` changed and reads itself again. `hosts` are the ids of the hosts that it is about: only who may see
-    one of them gets it (None: everybody who listens). An event is a whole picture, never a difference: it may be lost.
+    With `fragments`, each template is rendered from what `data` returns alone and swapped in by its root's id; without,
+    the page is told that `topic` changed and reads itself again. `data` is called after the commit, and only where a page
+    may listen. `hosts` are the ids of the hosts that it is about: only who may see one of them gets it (None: everybody
+    who listens). An event is a whole picture, never a difference: it may be lost.
     """
-    message: dict[str, Any] = {"type": "live.event", "topic": topic, "fragments": fragments or [], "data": data or {}}
+    message: dict[str, Any] = {"type": "live.event", "topic": topic, "fragments": fragments or []}
     if hosts is not None:
         message["hosts"] = [host for host in hosts if host is not None]
-    transaction.on_commit(lambda: _send(topic, message))
+
+    def send() -> None:
+        if is_heard(topic):
+            _send(topic, {**message, "data": data() if data else {}})
+
+    transaction.on_commit(send)
+
+
+def is_heard(topic: str) -> bool:
+    """Whether a page may listen to `topic`; false only where the channel layer knows that none does."""
+    hears = getattr(get_channel_layer(), "hears", None)
+    return hears is None or bool(hears(topic))
 
 
 def _send(topic: str, message: dict[str, Any]) -> None:

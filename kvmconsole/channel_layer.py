@@ -15,6 +15,10 @@ class ThreadSafeInMemoryLayer(InMemoryChannelLayer):
 
     home: asyncio.AbstractEventLoop | None = None
 
+    def hears(self, group: str) -> bool:
+        """Whether anybody is in `group`; from any thread."""
+        return bool(self.groups.get(group))
+
     async def receive(self, channel: str) -> dict[str, Any]:
         self.home = asyncio.get_running_loop()
         return await super().receive(channel)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -222,11 +223,15 @@ def publish(migration: Migration) -> None:
     """Tell the migration's own pages the whole picture, and the lists that something changed."""
     about = [migration.source_id, migration.destination_id]
     topic = f"migration.{migration.pk}"
-    live.publish(topic, fragments=FRAGMENTS, data={"m": snapshot(migration)}, hosts=about)
+    live.publish(topic, fragments=FRAGMENTS, data=partial(_picture, migration), hosts=about)
     live.publish(topic, hosts=about)
     for listed in ("migrations", f"vm.{migration.vm_uuid}"):
         live.publish(listed, hosts=about)
     _show_in_plan(migration)
+
+
+def _picture(migration: Migration) -> dict[str, Any]:
+    return {"m": snapshot(migration)}
 
 
 def publish_all(pks: Iterable[int]) -> None:
@@ -240,7 +245,7 @@ def publish_all(pks: Iterable[int]) -> None:
     for row in rows:
         ends = [row.source_id, row.destination_id]
         about.update(ends)
-        live.publish(f"migration.{row.pk}", fragments=FRAGMENTS, data={"m": snapshot(row)}, hosts=ends)
+        live.publish(f"migration.{row.pk}", fragments=FRAGMENTS, data=partial(_picture, row), hosts=ends)
         live.publish(f"migration.{row.pk}", hosts=ends)
     if about:
         live.publish("migrations", hosts=list(about))
@@ -249,7 +254,7 @@ def publish_all(pks: Iterable[int]) -> None:
 def show_figures(migration: Migration) -> None:
     """Tell the migration's own pages its figures; several times a second."""
     about = [migration.source_id, migration.destination_id]
-    live.publish(f"migration.{migration.pk}", fragments=FIGURES, data={"m": snapshot(migration)}, hosts=about)
+    live.publish(f"migration.{migration.pk}", fragments=FIGURES, data=partial(_picture, migration), hosts=about)
     _show_in_plan(migration)
 
 
@@ -266,7 +271,7 @@ def _show_in_plan(migration: Migration) -> None:
     """Tell the page of the plan that `migration` is part of how far it is."""
     if move := _move_of(migration):
         percent = migration.progress.get("percent", 0)
-        data = {"id": move["pk"], "state": str(migration.state), "percent": percent}
+        shown = {"move": {"id": move["pk"], "state": str(migration.state), "percent": percent}}
         about = [migration.source_id, migration.destination_id]
         topic = f"evacuation.{move['evacuation']}"
-        live.publish(topic, fragments=["migrations_app/_move.html"], data={"move": data}, hosts=about)
+        live.publish(topic, fragments=["migrations_app/_move.html"], data=lambda: shown, hosts=about)

@@ -209,18 +209,21 @@ def publish(plan: Evacuation) -> None:
     moves = moves_of(plan)
     about = _about(plan, moves)
     topic = f"evacuation.{plan.pk}"
-    live.publish(topic, fragments=PROGRESS, data={"plan": progress(plan, moves)}, hosts=about)
+    live.publish(topic, fragments=PROGRESS, data=lambda: {"plan": progress(plan, moves)}, hosts=about)
     live.publish(topic, hosts=about)
     live.publish("migrations", hosts=about)
 
 
 def show_progress(pk: int) -> None:
-    """Tell the page of plan `pk` how far it is, where it is under way."""
+    """Tell the page of plan `pk` how far it is, where it is under way and somebody looks."""
+    topic = f"evacuation.{pk}"
+    if not live.is_heard(topic):
+        return
     plan = Evacuation.objects.filter(pk=pk, state__in=UNDER_WAY).first()
     if plan:
         moves = moves_of(plan)
-        topic = f"evacuation.{plan.pk}"
-        live.publish(topic, fragments=PROGRESS, data={"plan": progress(plan, moves)}, hosts=_about(plan, moves))
+        shown = {"plan": progress(plan, moves)}
+        live.publish(topic, fragments=PROGRESS, data=lambda: shown, hosts=_about(plan, moves))
 
 
 def _about(plan: Evacuation, moves: Iterable[Move]) -> list[int | None]:

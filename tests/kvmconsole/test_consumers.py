@@ -160,3 +160,22 @@ async def test_a_page_hears_of_the_rows_it_names_last_and_of_no_other() -> None:
     assert f'data-topic="vm.{second}"' in await page.receive_from(timeout=5)
     assert await page.receive_nothing(timeout=0.3)
     await page.disconnect()
+
+
+async def test_a_picture_is_made_only_for_a_page_that_listens() -> None:
+    _, everybody, _ = await in_thread(seed)
+    made: list[str] = []
+
+    def picture() -> dict[str, Any]:
+        made.append("vms")
+        return {}
+
+    await in_thread(lambda: live.publish("vms", data=picture))
+    assert not made and not live.is_heard("vms")
+    page = socket("/ws/?topic=vms", ORIGIN, everybody)
+    assert (await page.connect())[0]
+    assert live.is_heard("vms")
+    await in_thread(lambda: live.publish("vms", data=picture))
+    assert 'data-topic="vms"' in await page.receive_from(timeout=2)
+    await page.disconnect()
+    assert made == ["vms"] and not live.is_heard("vms")

@@ -62,7 +62,8 @@ def _factory(lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]
 
     def start(name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec:
         chosen = name or f"{own}-{len(started)}"
-        lab.guests.remove(chosen)
+        if name:  # such a name may have been another test's
+            lab.guests.remove(chosen)
         started.append(chosen)
         return lab.guests.start(chosen, host=host, wait_s=PING_TIMEOUT_S[lab.network.engine], **options)
 

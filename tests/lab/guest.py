@@ -34,6 +34,7 @@ else
 fi
 """
 LIST_ROW = re.compile(r"\s*\S+\s+(.+?)\s{2,}(\S.*?)\s*")  # id, name, state, as `virsh -q list` prints them
+NO_IMAGE = 9
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
@@ -210,14 +211,15 @@ class Guests:
         cache=writeback may hold the last half minute back.
         """
         script = (
-            "copy=$(mktemp) && trap 'rm -f \"$copy\"' EXIT && "
+            '[ -e "$1" ] || exit 9; copy=$(mktemp) && trap \'rm -f "$copy"\' EXIT && '
             'qemu-img convert -U -f qcow2 -O raw "$1" "$copy" && gzip -1 <"$copy" | base64 -w0'
         )
-        host, path = self._hosts[NFS_HOST], f"{EXPORT}/kvm/{name}.qcow2"
-        runs_on, local = self.host_of(name), f"{guest_xml.LOCAL_FOLDER}/{name}.qcow2"
-        if runs_on and self._hosts[runs_on].run(["test", "-e", local], check=False).returncode == 0:
-            host, path = self._hosts[runs_on], local
-        done = host.run(["bash", "-o", "pipefail", "-c", script, "bash", path], 120)
+        argv = ["bash", "-o", "pipefail", "-c", script, "bash"]
+        done = self._hosts[NFS_HOST].run([*argv, f"{EXPORT}/kvm/{name}.qcow2"], 120, check=False)
+        if done.returncode == NO_IMAGE and (runs_on := self.host_of(name)):
+            done = self._hosts[runs_on].run([*argv, f"{guest_xml.LOCAL_FOLDER}/{name}.qcow2"], 120)
+        if done.returncode:
+            raise LabError(f"The disk of guest {name} can't be read: {done.stderr.strip() or done.returncode}")
         return heartbeat.parse(gzip.decompress(base64.b64decode(done.stdout)))
 
     def wait_for_beats(self, name: str, *, count: int = 3, timeout_s: float = 60) -> Heartbeat:

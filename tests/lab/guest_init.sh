@@ -1,7 +1,7 @@
 #!/bin/sh
 # The lab guest, whole: PID 1 of a busybox initramfs. Told by the kernel command line:
 #   guest=NAME address=A.B.C.D/N gateway=A.B.C.D  answer ping there
-#   beat=SECONDS   write a heartbeat to /dev/vda and ttyS0 that often (heartbeat.py holds the layout of the disk)
+#   beat=SECONDS   write a heartbeat to /dev/vda and ttyS0 that often (guest_beat.c)
 #   (and a web server at port 80, and a shell at the serial console and at the screen)
 #   dirty=MIB      rewrite that much memory without end
 export PATH=/bin
@@ -33,45 +33,12 @@ fi
 httpd -p 80 -h /tmp
 boot_id=$(cat /proc/sys/kernel/random/boot_id)
 
-read_sector() { dd if=/dev/vda bs=512 count=1 skip="$1" iflag=direct 2>/dev/null; }
-write_sector() { printf '%-511s\n' "$2" | dd of=/dev/vda bs=512 count=1 seek="$1" oflag=direct conv=notrunc iflag=fullblock 2>/dev/null; }
-
-register_boot() {
-  sector=0
-  while [ $sector -lt 63 ] && read_sector $sector | grep -q '^boot '; do sector=$((sector + 1)); done
-  write_sector $sector "boot $boot_id"
-}
-
-beat_forever() {
-  counter=1
-  while :; do
-    read -r uptime _ </proc/uptime
-    sector=$((64 + counter % 4096))
-    # This sector can hold our own counter only if a second copy of this very boot is running and is ahead of us.
-    read -r _ found_boot found_counter _ <<END
-$(read_sector $sector | head -n 1)
-END
-    if [ "$found_boot" = "$boot_id" ] && [ "${found_counter:-0}" -ge "$counter" ]; then
-      write_sector 63 "conflict $boot_id $counter $uptime"
-      echo "CONFLICT $boot_id $counter $uptime" >/dev/ttyS0
-    fi
-    if write_sector $sector "beat $boot_id $counter $uptime"; then
-      echo "beat $boot_id $counter $uptime" >/dev/ttyS0
-      counter=$((counter + 1))
-    else
-      echo "WRITE FAILED $boot_id $counter $uptime" >/dev/ttyS0
-    fi
-    sleep "$beat"
-  done
-}
-
 dirty_forever() {
   while :; do dd if=/dev/urandom of=/tmp/dirty bs=1M count="$dirty" conv=notrunc 2>/dev/null; done
 }
 
 if [ "$beat" != 0 ] && [ -b /dev/vda ]; then
-  register_boot
-  beat_forever &
+  beat /dev/vda "$beat" "$boot_id" /dev/ttyS0 &
 fi
 [ "$dirty" = 0 ] || dirty_forever &
 echo "lab guest $guest is up, boot $boot_id" >/dev/ttyS0

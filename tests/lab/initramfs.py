@@ -3,8 +3,11 @@
 import gzip
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from .process import LabError, run
 
 # In this order each finds the symbols it needs.
 MODULES = (
@@ -21,12 +24,13 @@ MODULES = (
     "evdev",
 )
 INIT = Path(__file__).with_name("guest_init.sh")
+BEAT = Path(__file__).with_name("guest_beat.c")
 FOLDER_ON_HOST = "var/lib/libvirt/boot"
 KERNEL, INITRD = "lab-vmlinuz", "lab-initrd.gz"
 
 
 def build(root: Path, folder: Path) -> None:
-    """Put kernel and initramfs into `folder` under the names KERNEL and INITRD."""
+    """Put kernel and initramfs into `folder` under the names KERNEL and INITRD. LabError where there is no compiler."""
     folder.mkdir(parents=True, exist_ok=True)
     kernel = next((root / "boot").glob("vmlinuz-*-cloud-amd64"))
     shutil.copy(kernel, folder / KERNEL)
@@ -40,6 +44,7 @@ def _archive(root: Path, modules: Path) -> Iterator[bytes]:
         yield _entry(name, stat.S_IFDIR | 0o755, b"")
     yield _entry("init", stat.S_IFREG | 0o755, INIT.read_bytes())
     yield _entry("bin/busybox", stat.S_IFREG | 0o755, (root / "bin/busybox").read_bytes())
+    yield _entry("bin/beat", stat.S_IFREG | 0o755, _compiled(BEAT))
     yield _entry("bin/sh", stat.S_IFLNK | 0o777, b"busybox")
     found = {path.stem: path for path in (modules / "kernel").rglob("*.ko")}
     order = [name for name in MODULES if name in found]
@@ -47,6 +52,15 @@ def _archive(root: Path, modules: Path) -> Iterator[bytes]:
         yield _entry(f"modules/{name}.ko", stat.S_IFREG | 0o644, found[name].read_bytes())
     yield _entry("modules/order", stat.S_IFREG | 0o644, "\n".join(order).encode() + b"\n")
     yield _entry("TRAILER!!!", 0, b"")
+
+
+def _compiled(source: Path) -> bytes:
+    if shutil.which("gcc") is None:
+        raise LabError("`gcc` is missing. Install it: apt-get install gcc libc6-dev")
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / source.stem
+        run(["gcc", "-O2", "-static", "-s", "-o", str(program), str(source)], timeout_s=60)
+        return program.read_bytes()
 
 
 def _entry(name: str, mode: int, data: bytes) -> bytes:

@@ -30,9 +30,11 @@ HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,254}")
 HOSTS_AT_ONCE = 8
 SESSIONS_AT_ONCE = 6
 """sshd lets ten sessions share a connection (MaxSessions); all destinations are checked by sessions on the one source."""
-WAY_TRUST_S = 60.0
-"""How long the checks of a plan under way believe that the ports are open; any other preflight tries them."""
+PLAN_TRUST_S = 60.0
+"""How long the checks of a plan under way believe what was found of a host itself, and that ports are open; any other
+preflight asks anew."""
 _peers: dict[tuple[str, str], float] = {}
+_looks: dict[str, tuple[float, Look]] = {}
 _ways: dict[tuple[str, str, str, int, int], tuple[float, Way]] = {}
 
 
@@ -48,7 +50,7 @@ def gather(
 ) -> list[Facts]:
     """Ask the source once and every destination, all at the same time; a host that takes longer than `limit_s` is
     written down as silent and holds up no other. `also` may ask more of the source meanwhile. `trusting` takes over what was
-    just found of the ports between the same hosts. Never raises HostError."""
+    just found of the same hosts, and of the ports between them. Never raises HostError."""
     pool = ThreadPoolExecutor(max_workers=4 + 4 * min(len(destinations), HOSTS_AT_ONCE), thread_name_prefix="preflight")
     try:
         asking = _Round(vm, source, options, pool, limit_s, also)
@@ -154,7 +156,9 @@ class _Round:
     def _look(self, host: Host, role: str, facts: Facts) -> Look:
         wanted = _wanted(facts, copying=self.options.copy_storage != "none")
         flat = [part for pair in wanted for part in pair]
-        argv = ["timeout", "10", "sh", "-c", looking.LOOK, "kvmconsole", role, self.token, *flat]
+        known = None if facts.needs.huge_page_kib else self._known(host)  # free pages go from guest to guest
+        user = known.qemu_user if known else ""
+        argv = ["timeout", "10", "sh", "-c", looking.LOOK, "kvmconsole", role, self.token, user, *flat]
         asked = time.time()
         try:
             said = (
@@ -164,7 +168,17 @@ class _Round:
             )
         except HostError as error:
             return Look(error=str(error))
-        return looking.parse(said, wanted, asked_s=asked, answered_s=time.time())
+        found = looking.parse(said, wanted, asked_s=asked, answered_s=time.time())
+        if known and user:
+            return replace(known, **{name: getattr(found, name) for name in looking.OF_THE_GUEST})
+        if said.endswith(looking.END):
+            _looks[host.uri] = (time.monotonic(), found)
+        return found
+
+    def _known(self, host: Host) -> Look | None:
+        """What was found of `host` itself a moment ago, where that is believed."""
+        since, look = _looks.get(host.uri, (float("-inf"), Look()))
+        return look if self.trusting and time.monotonic() - since < PLAN_TRUST_S else None
 
     def _run_at_source(self, argv: list[str]) -> str:
         with self.sessions:
@@ -194,7 +208,7 @@ class _Round:
         disks = self.options.disks_port if self.options.copy_storage != "none" else 0
         key = (self.source.uri, destination.uri, destination.migration_address, self.options.port, disks)
         since, way = _ways.get(key, (float("-inf"), Way()))
-        if self.trusting and time.monotonic() - since < WAY_TRUST_S:
+        if self.trusting and time.monotonic() - since < PLAN_TRUST_S:
             return way
         way = self._try_way(destination, disks)
         if way.tried and all(how == "open" for _, how in way.tried):

@@ -14,28 +14,34 @@ DEFAULT_PORTS = (49152, 49215)
 """libvirt's migration_port_min and _max where qemu.conf does not say (its qemu.conf.in)."""
 
 LOOK = r"""
-role=$1 token=$2; shift 2
+role=$1 token=$2 user=$3; shift 3
 say() { printf '%s\t%s\n' "$1" "$2"; }
 conf() { sed -n "s/^ *$1 *= *\"\{0,1\}+\{0,1\}\([^\"]*\)\"\{0,1\} *$/\1/p" QEMU_CONF 2>/dev/null | tail -n 1; }
-say clock "$(date +%s.%N)"
-say hostname "$(hostname -f 2>/dev/null || hostname)"
-say links "$(ls /sys/class/net | tr '\n' ' ')"
-say addresses "$(hostname -I 2>/dev/null)"
-say nodes "$(cat /sys/devices/system/node/online 2>/dev/null)"
-say cpus "$(cat /sys/devices/system/cpu/online 2>/dev/null)"
-say cpu "$(sed -n '/^$/q; /^\(vendor_id\|model name\|stepping\|microcode\|flags\)/p' /proc/cpuinfo | tr '\n' '|' | tr '\t' ' ')"
-say selinux "$(getenforce 2>/dev/null)"
-say virt_use_nfs "$(getsebool virt_use_nfs 2>/dev/null)"
-say apparmor "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)"
-command -v swtpm >/dev/null && say swtpm yes
-command -v qemu-img >/dev/null && say qemu_img yes
-for name in dynamic_ownership security_driver migration_port_min migration_port_max; do say conf "$name=$(conf "$name")"; done
-for size in /sys/kernel/mm/hugepages/hugepages-*kB; do
-  [ -r "$size/free_hugepages" ] && say huge "${size##*-} $(cat "$size/free_hugepages")"
-done
-user=$(conf user)
-[ -n "$user" ] || for name in libvirt-qemu qemu root; do id -u "$name" >/dev/null 2>&1 && user=$name && break; done
-say qemu_user "$user"
+about_the_host() {
+  say clock "$(date +%s.%N)"
+  say hostname "$(hostname -f 2>/dev/null || hostname)"
+  say links "$(ls /sys/class/net | tr '\n' ' ')"
+  say addresses "$(hostname -I 2>/dev/null)"
+  say nodes "$(cat /sys/devices/system/node/online 2>/dev/null)"
+  say cpus "$(cat /sys/devices/system/cpu/online 2>/dev/null)"
+  say cpu "$(sed -n '/^$/q; /^\(vendor_id\|model name\|stepping\|microcode\|flags\)/p' /proc/cpuinfo | tr '\n' '|' | tr '\t' ' ')"
+  say selinux "$(getenforce 2>/dev/null)"
+  say virt_use_nfs "$(getsebool virt_use_nfs 2>/dev/null)"
+  say apparmor "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)"
+  command -v swtpm >/dev/null && say swtpm yes
+  command -v qemu-img >/dev/null && say qemu_img yes
+  for name in dynamic_ownership security_driver migration_port_min migration_port_max; do say conf "$name=$(conf "$name")"; done
+  for size in /sys/kernel/mm/hugepages/hugepages-*kB; do
+    [ -r "$size/free_hugepages" ] && say huge "${size##*-} $(cat "$size/free_hugepages")"
+  done
+  user=$(conf user)
+  [ -n "$user" ] || for name in libvirt-qemu qemu root; do id -u "$name" >/dev/null 2>&1 && user=$name && break; done
+  say qemu_user "$user"
+  tls=$(conf migrate_tls_x509_cert_dir)
+  [ -n "$tls" ] || tls=$(conf default_tls_x509_cert_dir)
+  [ -n "$tls" ] || { [ -d /etc/pki/libvirt-migrate ] && tls=/etc/pki/libvirt-migrate || tls=/etc/pki/qemu; }
+  say tls "$tls $(ls "$tls" 2>/dev/null | tr '\n' ' ')"
+}
 as_qemu() {
   if [ "$(id -u "$user" 2>/dev/null)" = "$(id -u)" ]; then "$@"
   else setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@"; fi
@@ -48,10 +54,7 @@ sample() {
       dd if="$1" bs=65536 count=1 skip=$((size / 65536 * part / 16)) 2>/dev/null; part=$((part + 1))
     done; tail -c 65536 -- "$1"; } | sha256sum | cut -c1-64
 }
-tls=$(conf migrate_tls_x509_cert_dir)
-[ -n "$tls" ] || tls=$(conf default_tls_x509_cert_dir)
-[ -n "$tls" ] || { [ -d /etc/pki/libvirt-migrate ] && tls=/etc/pki/libvirt-migrate || tls=/etc/pki/qemu; }
-say tls "$tls $(ls "$tls" 2>/dev/null | tr '\n' ' ')"
+[ -n "$user" ] || about_the_host
 while [ $# -gt 1 ]; do
   kind=$1 path=$2; shift 2
   case $kind in
@@ -77,11 +80,19 @@ while [ $# -gt 1 ]; do
 done
 say end ok
 """.replace("QEMU_CONF", QEMU_CONF)
-"""Arguments: the role, a token, then pairs of a kind (folder, image, file, dir, space, size, sum) and a path. Lists
-of answers keep the order of the arguments. A sum is a file's size and a digest of 17 samples over all of it. A folder's probe file is written at the source and read at the destination. Of qemu.conf
-only the named settings are read: it can hold passwords. For TLS, libvirt takes libvirt-migrate where qemu.conf names no folder (virQEMUDriverConfigSetDefaults)."""
+"""Arguments: the role, a token, QEMU's user ("": find out, with all that is about the host itself), then pairs of a kind
+(folder, image, file, dir, space, size, sum) and a path. Lists of answers keep the order of the arguments. A sum is a file's
+size and a digest of 17 samples over all of it. A folder's probe file is written at the source and read at the destination.
+Of qemu.conf only the named settings are read: it can hold passwords. For TLS, libvirt takes libvirt-migrate where qemu.conf
+names no folder (virQEMUDriverConfigSetDefaults)."""
 
+END = "end\tok\n"
+"""A whole answer ends so."""
 REMOVE_PROBES = 'token=$1; shift; for folder; do rm -f -- "$folder/.kvmconsole-probe-$token"; done'
+
+
+OF_THE_GUEST = ("folders", "images", "files", "dirs", "spaces", "sizes", "sums")
+"""The fields of Look that depend on the paths; all else is about the host itself."""
 
 
 @dataclass(frozen=True, slots=True)

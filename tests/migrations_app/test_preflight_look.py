@@ -1,10 +1,13 @@
 """What scripts on a host said becomes values; half an answer becomes fewer facts, never wrong ones."""
 
+import subprocess
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from migrations_app.preflight import ports
-from migrations_app.preflight.look import parse
+from migrations_app.preflight.look import END, LOOK, OF_THE_GUEST, Look, parse
 from migrations_app.preflight.ranking import Standing, ranked
 
 WANTED = [("folder", "/mnt/kvm"), ("image", "/mnt/kvm/web.qcow2"), ("file", "/boot/x"), ("dir", "/var/log")]
@@ -38,6 +41,25 @@ def test_a_whole_answer() -> None:
     assert (look.folders["/mnt/kvm"].kind, look.folders["/mnt/kvm"].probe) == ("nfs4", "abc")
     assert look.images == {"/mnt/kvm/web.qcow2": "closed root:root 600"}
     assert look.files == {"/boot/x": False} and look.dirs == {"/var/log": True}
+
+
+def test_the_script_leaves_out_what_is_known_of_the_host(tmp_path: Path) -> None:
+    """On this machine, as itself."""
+    (tmp_path / "disk").touch()
+    wanted = [("folder", str(tmp_path)), ("image", str(tmp_path / "disk"))]
+    flat = [part for pair in wanted for part in pair]
+
+    def look(user: str) -> Look:
+        argv = ["sh", "-c", LOOK, "kvmconsole", "source", "token", user, *flat]
+        said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+        assert said.endswith(END)
+        return parse(said, wanted, asked_s=0, answered_s=0)
+
+    whole, rest = look(""), look("root")
+    assert whole.hostname and whole.cpus and whole.qemu_user
+    assert rest == Look(**{name: getattr(rest, name) for name in OF_THE_GUEST})
+    assert rest.folders[str(tmp_path)].probe == "written" and rest.folders == whole.folders
+    assert rest.images.keys() == whole.images.keys()
 
 
 @given(st.integers(0, len(SAID)))

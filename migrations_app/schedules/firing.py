@@ -51,10 +51,12 @@ def claim(row: Schedule, now: datetime) -> ScheduleRun | None:
             if not mine.update(next_due=following):
                 return None
             made = [ScheduleRun.objects.create(schedule=row, outcome=Outcome.MISSED, **run) for run in runs]
-            live.publish("migrations")
     except IntegrityError:
         return None
-    return made[-1] if made[-1].note == CUT_OFF else None
+    if made[-1].note == CUT_OFF:
+        return made[-1]  # told once what came of it is known
+    live.publish("migrations")
+    return None
 
 
 def _times(row: Schedule, due: datetime, now: datetime) -> tuple[list[dict[str, object]], datetime | None]:

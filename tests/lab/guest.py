@@ -179,7 +179,7 @@ class Guests:
             rows.append({"name": name, "address": address, "host": runs_on, "answers_ping": answers})
         return rows
 
-    def stop(self, name: str, *, timeout_s: float = 30) -> None:
+    def stop(self, name: str, *, timeout_s: float = 90) -> None:
         """Shut the guest down as by its power button, and wait for it. Does not run: nothing happens."""
         host = self.host_of(name)
         if host is not None:

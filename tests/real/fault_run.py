@@ -43,7 +43,7 @@ def asks_for_a_person(scene: Scene, why: str) -> dict[str, Any]:
         now = scene.console.reaches(scene.number, "needs_attention")
         return now if re.search(why, now["error"]) else None
 
-    asking: dict[str, Any] = eventually(ask, timeout_s=60, what=f"migration {scene.number} to say {why!r}")
+    asking: dict[str, Any] = eventually(ask, timeout_s=150, what=f"migration {scene.number} to say {why!r}")
     return asking
 
 

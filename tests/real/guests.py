@@ -38,7 +38,7 @@ def assert_guest(
     time.sleep(1.2)  # one beat of the guest
     eventually(
         lambda: lab.heartbeat(name).went_on_since(before),
-        timeout_s=20,
+        timeout_s=60,
         what=f"the heartbeat of {name} to go on without a gap; it is {lab.heartbeat(name)} and was {before}",
         every_s=0.5,
     )

@@ -1,6 +1,6 @@
 """A plan as a dict: the one shape for page, fragment and API; and who is told when it changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -206,10 +206,9 @@ def _iso(moment: datetime | None) -> str | None:
 
 def publish(plan: Evacuation) -> None:
     """Tell the plan's page, the list of plans, and the pages of its host that it changed."""
-    moves = moves_of(plan)
-    about = _about(plan, moves)
+    about = _about(plan)
     topic = f"evacuation.{plan.pk}"
-    live.publish(topic, fragments=PROGRESS, data=lambda: {"plan": progress(plan, moves)}, hosts=about)
+    live.publish(topic, fragments=PROGRESS, data=lambda: {"plan": progress(plan, moves_of(plan))}, hosts=about)
     live.publish(topic, hosts=about)
     live.publish("migrations", hosts=about)
 
@@ -217,14 +216,12 @@ def publish(plan: Evacuation) -> None:
 def show_progress(pk: int) -> None:
     """Tell the page of plan `pk` how far it is, where it is under way and somebody looks."""
     topic = f"evacuation.{pk}"
-    if not live.is_heard(topic):
-        return
-    plan = Evacuation.objects.filter(pk=pk, state__in=UNDER_WAY).first()
+    plan = Evacuation.objects.filter(pk=pk, state__in=UNDER_WAY).first() if live.is_heard(topic) else None
     if plan:
-        moves = moves_of(plan)
-        shown = {"plan": progress(plan, moves)}
-        live.publish(topic, fragments=PROGRESS, data=lambda: shown, hosts=_about(plan, moves))
+        shown = {"plan": progress(plan, moves_of(plan))}
+        live.publish(topic, fragments=PROGRESS, data=lambda: shown, hosts=_about(plan))
 
 
-def _about(plan: Evacuation, moves: Iterable[Move]) -> list[int | None]:
-    return [plan.host_id, *{pk for move in moves for pk in (move.source_id, move.destination_id)}]
+def _about(plan: Evacuation) -> list[int | None]:
+    ends = plan.moves.values_list("source_id", "destination_id")
+    return [plan.host_id, *{pk for pair in ends for pk in pair}]

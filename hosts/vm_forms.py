@@ -7,6 +7,7 @@ from django import forms
 
 from hosts.actions.shutting_down import DEFAULT_LIMIT_S, LEAST_LIMIT_S, MOST_LIMIT_S
 from hosts.editing import Hardware
+from hosts.editing.deleting import OwnVolume
 from hosts.editing.disks import BUSES
 from hosts.editing.machine import LEAST_MEMORY_MIB
 from hosts.editing.nics import MODELS
@@ -159,3 +160,37 @@ class NicForm(ServiceForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["source"].widget.attrs["list"] = "bridges"
+
+
+class DefinitionForm(ServiceForm):
+    """libvirt's XML, the digest of the definition that it was made from, and of the text whose changes were shown."""
+
+    xml = forms.CharField(
+        label="Definition",
+        widget=forms.Textarea(attrs={"rows": 28, "class": "xml-edit", "spellcheck": "false", "autocapitalize": "off"}),
+        max_length=2**20,
+    )
+    digest = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    shown = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False)
+    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+
+
+class DeleteForm(ServiceForm):
+    """The name of the VM, as typed, and which volumes go with it."""
+
+    volumes = forms.MultipleChoiceField(
+        label="Delete these volumes too, for good",
+        help_text="What is not ticked stays, with all that is in it.",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    confirm = text("Type the name of the VM", limit=255)
+    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+
+    def __init__(self, *args: Any, own: Iterable[OwnVolume], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offered = [(one.key, f"{one.target}: {one.source}") for one in own if one.volume and not one.why_not]
+        if offered:
+            self.fields["volumes"].choices = offered  # type: ignore[attr-defined]
+        else:
+            del self.fields["volumes"]

@@ -11,8 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hosts import actions
-from hosts.api.base import host_for
+from hosts import actions, editing
+from hosts.api.base import actor_of, host_for
+from hosts.api.hardware import ChangedSerializer
+from hosts.api.serializers import VmActInput, VmDetailSerializer
+from hosts.api.vms import host_of, reread
 from hosts.errors import Refused
 from hosts.filters import shown_vms
 
@@ -21,6 +24,12 @@ class DefinitionSerializer(serializers.Serializer[Any]):
     host = serializers.CharField()
     running = serializers.CharField(help_text="As it runs; empty where it is off.")
     persistent = serializers.CharField(help_text="As its next start takes it; empty where it is transient.")
+    digest = serializers.CharField(help_text="Of `persistent`: what a change of it names.")
+
+
+class DefinitionInput(VmActInput):
+    xml = serializers.CharField(max_length=2**20)
+    digest = serializers.CharField(help_text="Of the definition that the change was made from.")
 
 
 class VmDefinition(APIView):
@@ -39,4 +48,16 @@ class VmDefinition(APIView):
             raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
         host = host_for(request, name)
         found = actions.read_definitions(vm=vm, host=host)
-        return Response({"host": host.name, "running": found.running, "persistent": found.persistent})
+        digest = editing.definition.digest_of(found.persistent)
+        return Response({"host": host.name, "running": found.running, "persistent": found.persistent, "digest": digest})
+
+    @extend_schema(request=DefinitionInput, responses=ChangedSerializer)
+    def put(self, request: Request, uuid: UUID) -> Response:
+        """Store another one: checked by libvirt's schema, with the same UUID and name. 409 where it was changed meanwhile."""
+        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
+        given = DefinitionInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        more = dict(given.validated_data)
+        host = host_of(request, vm, more.pop("host", ""))
+        later = editing.definition.edit(vm=vm, host=host, actor=actor_of(request), **more)
+        return Response({"at_next_start": later, "vm": VmDetailSerializer(reread(vm, request)).data})

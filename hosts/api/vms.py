@@ -1,17 +1,18 @@
 """/vms and /vms/{uuid}…"""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
-from rest_framework import generics
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, serializers
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hosts import access, actions
+from hosts import access, actions, editing
 from hosts.api.base import actor_of, host_for, require
 from hosts.api.serializers import ShutdownInput, VmActInput, VmDetailSerializer, VmSerializer
 from hosts.errors import Refused
@@ -30,6 +31,12 @@ class VmList(generics.ListAPIView[VirtualMachine]):
         return shown_vms(self.request.user)
 
 
+class DeletedSerializer(serializers.Serializer[Any]):
+    left = serializers.CharField(
+        help_text="Which of the named volumes could not be deleted, and why; empty if all were."
+    )
+
+
 class VmDetail(APIView):
     """One guest."""
 
@@ -38,6 +45,29 @@ class VmDetail(APIView):
     @extend_schema(responses=VmDetailSerializer)
     def get(self, request: Request, uuid: UUID) -> Response:
         return Response(VmDetailSerializer(get_object_or_404(shown_vms(request.user), uuid=uuid)).data)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("confirm", str, required=True, description="The name of the VM."),
+            OpenApiParameter("volume", str, many=True, description="POOL/VOLUME of a disk of it that goes too."),
+            OpenApiParameter("host", str, description="The host whose copy is meant."),
+            OpenApiParameter("reason", str),
+        ],
+        responses=DeletedSerializer,
+    )
+    def delete(self, request: Request, uuid: UUID) -> Response:
+        """Delete it for good: only while it is off and no other host has it. Its volumes stay unless they are named."""
+        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
+        given = request.query_params
+        left = editing.delete(
+            vm=vm,
+            host=host_of(request, vm, given.get("host", "")),
+            confirm=given.get("confirm", ""),
+            volumes=given.getlist("volume"),
+            reason=given.get("reason", "")[:300],
+            actor=actor_of(request),
+        )
+        return Response({"left": left})
 
 
 class VmAct(APIView):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from hosts.editing import definition
+from hosts.editing.deleting import delete, own_volumes
 from hosts.editing.disks import add_disk, eject, insert, remove_disk
 from hosts.editing.looking import Hardware, look
 from hosts.editing.machine import rename, set_boot_order, set_memory, set_vcpus
@@ -12,9 +14,12 @@ __all__ = [
     "Hardware",
     "add_disk",
     "add_nic",
+    "definition",
+    "delete",
     "eject",
     "insert",
     "look",
+    "own_volumes",
     "remove_disk",
     "remove_nic",
     "rename",

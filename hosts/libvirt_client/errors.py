@@ -50,6 +50,7 @@ _BY_CODE: dict[int, tuple[type[HostError], str]] = {
     libvirt.VIR_ERR_INVALID_ARG: (Refused, "libvirt on {host} refused"),
     libvirt.VIR_ERR_XML_ERROR: (Refused, "libvirt on {host} refused the definition"),
     libvirt.VIR_ERR_XML_DETAIL: (Refused, "libvirt on {host} refused the definition"),
+    libvirt.VIR_ERR_XML_INVALID_SCHEMA: (Refused, "libvirt on {host} refused the definition"),
     libvirt.VIR_ERR_DOM_EXIST: (Refused, "{host} has a VM of that name or UUID already"),
     libvirt.VIR_ERR_CPU_INCOMPATIBLE: (Refused, "The CPU of {host} can't run this VM"),
     libvirt.VIR_ERR_RESOURCE_BUSY: (Busy, "{host} is busy with this"),

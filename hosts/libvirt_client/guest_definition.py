@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import libvirt
+from lxml import etree
 
 from hosts.domain_xml import METADATA_PREFIX, METADATA_URI
 from hosts.libvirt_client import guest_facts
@@ -34,12 +35,29 @@ class GuestDefinition(GuestBase):
         def undefine() -> None:
             os = parse_xml(self._raw.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).find("os")
             flags = 0
-            if os is not None and (os.find("nvram") is not None or os.get("firmware") == "efi"):
+            if _has_nvram(os):
                 # without either flag, libvirt refuses where there are such variables
                 flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if remove_nvram else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
             self._raw.undefineFlags(flags)
 
         self._call(undefine, timeout_s)
+
+    def delete(self, *, timeout_s: float = ACT_TIMEOUT_S) -> None:
+        """Remove the definition and all that libvirt keeps with it: saved memory, snapshots' descriptions, firmware
+        variables. Disks stay, with what snapshots keep inside them."""
+
+        def delete() -> None:
+            kept = guest_facts.read_kept_states(self._raw)
+            os = parse_xml(self._raw.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).find("os")
+            # Only those that are needed: not every driver knows every flag.
+            self._raw.undefineFlags(
+                (libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE if kept.managed_save else 0)
+                | (libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA if kept.snapshots else 0)
+                | (libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if kept.checkpoints else 0)
+                | (libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if _has_nvram(os) else 0)
+            )
+
+        self._call(delete, timeout_s)
 
     def title(self, *, timeout_s: float = CALL_TIMEOUT_S) -> str:
         """Its title, "" where it has none."""
@@ -89,3 +107,7 @@ class GuestDefinition(GuestBase):
                 return None
 
         return self._call(read, timeout_s)
+
+
+def _has_nvram(os: etree._Element | None) -> bool:
+    return os is not None and (os.find("nvram") is not None or os.get("firmware") == "efi")

@@ -1,14 +1,19 @@
 """A guest's definition: as it runs, as its next start takes it, and what differs. Secrets are left out by libvirt."""
 
+from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
-from hosts import actions, filters
+from hosts import access, actions, editing, filters
 from hosts.definition_diff import diff, tokens
-from hosts.http import HtmxHttpRequest, host_for
+from hosts.errors import HostError, InvalidInput
+from hosts.http import HtmxHttpRequest, actor, failure, host_for, see_other
+from hosts.vm_forms import DefinitionForm
 
 
 @require_safe
@@ -24,4 +29,46 @@ def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
         "persistent": list(tokens(found.persistent)),
         "diff": diff(found.running, found.persistent) if found.running and found.persistent else None,
     }
+    context["may_edit"] = bool(found.persistent) and access.may(request.user, access.OPERATE, host)
     return render(request, "hosts/definition.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
+    """The definition to be changed; POST shows what the change is, and only what was shown is stored."""
+    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
+    host = host_for(request, vm.host.name if vm.host else "", access.OPERATE)
+    context: dict[str, Any] = {"vm": vm, "host": host}
+    try:
+        current = editing.definition.read(vm=vm, host=host)
+    except HostError as error:
+        return render(request, "hosts/definition_edit.html", context | {"failure": failure(error)}, status=error.status)
+    posted = request.method == "POST"
+    form = DefinitionForm(
+        request.POST if posted else None, initial={"xml": current, "digest": editing.definition.digest_of(current)}
+    )
+    context["form"] = form
+    if posted and form.is_valid():
+        given = form.cleaned_data
+        shown = editing.definition.digest_of(given["xml"])
+        try:
+            if given["shown"] == shown:
+                later = editing.definition.edit(
+                    vm=vm,
+                    host=host,
+                    xml=given["xml"],
+                    digest=given["digest"],
+                    actor=actor(request),
+                    reason=given["reason"],
+                )
+                messages.success(request, f"The definition of {vm.name} was stored. {later}".strip())
+                return see_other(request, reverse("hosts:definition", args=[vm.uuid]))
+            context["changes"] = editing.definition.changes(vm=vm, current=current, xml=given["xml"])
+            context["looked"] = True
+            form.data = {**form.data.dict(), "shown": shown}  # type: ignore[attr-defined]
+        except InvalidInput as error:
+            form.refuse(error)
+        except HostError as error:
+            context["failure"] = failure(error)
+    is_wrong = posted and (bool(form.errors) or "failure" in context)
+    return render(request, "hosts/definition_edit.html", context, status=422 if is_wrong else 200)

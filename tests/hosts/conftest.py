@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hosts import inventory, live, reach
-from hosts.models import Host
+from hosts import actions, inventory, live, pools, reach
+from hosts.errors import DomainNotFound
+from hosts.models import Host, StoragePool
+from hosts.moving_images import guests
 from tests import build
 from tests.hosts.nodes import RUNNING, write_node
-from tests.hosts.web_node import WEB, NodeMaker
+from tests.hosts.web_node import ACTOR, WEB, NodeMaker
 
 LiveEvents = Callable[[], list[dict[str, Any]]]
 
@@ -64,3 +67,30 @@ def node(db: None, tmp_path: Path) -> Iterator[NodeMaker]:
     yield make
     for host in hosts:
         reach.forget(host)
+
+
+@pytest.fixture
+def pool(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoragePool]:
+    """Of the test driver's host that lives as long as this process, with the guest web off there.
+
+    There is no qemu-img that could look into the driver's volumes.
+    """
+    monkeypatch.setattr(guests, "chains", lambda host, paths: {})
+    h1 = build.host("h1", uri="test:///default")
+    with reach.libvirt(h1) as connection:
+        connection.define(
+            f"<domain type='test'><name>web</name><uuid>{WEB}</uuid><memory>524288</memory><os><type>hvm</type></os>"
+            "<devices><disk type='file' device='disk'><source file='/mnt/kvm/web.qcow2'/><target dev='vda'/></disk>"
+            "</devices></domain>"
+        )
+    actions.refresh_host(h1)
+    pools.define(host=h1, name="images", kind="dir", target="/mnt/images", actor=ACTOR)
+    row = StoragePool.objects.get(host=h1, name="images")
+    pools.create(pool=row, name="data.qcow2", format="qcow2", capacity_bytes=2**30, actor=ACTOR)
+    yield row
+    with reach.libvirt(h1) as connection, suppress(DomainNotFound):
+        connection.guest(str(WEB)).delete()
+    for volume in row.volumes.all():
+        pools.delete(volume=volume, actor=ACTOR)
+    pools.POOL_ACTS["undefine"](pool=row, actor=ACTOR)
+    reach.forget(h1)

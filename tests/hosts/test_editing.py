@@ -1,19 +1,17 @@
 """Changes of a VM on libvirt's test driver, which changes definitions, memory and vCPUs for real and plugs no devices."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from hosts import actions, editing, holds, pools, reach
+from hosts import actions, editing, holds
 from hosts.domain_xml import Domain
 from hosts.errors import HostError, InvalidInput, Refused
 from hosts.libvirt_client.domain import Guest
 from hosts.models import AuditEvent, Host, Placement, StoragePool
-from hosts.moving_images import guests
 from tests import build
 from tests.hosts.nodes import SHUT_OFF, write_node
 from tests.hosts.web_node import ACTOR, WEB, NodeMaker, do, on, outcome, web
@@ -28,33 +26,6 @@ def change(act: str, host: Host, /, **given: Any) -> str:
 
 def defined(host: Host) -> Domain:
     return Domain.parse(actions.read_definitions(vm=web(), host=host).persistent)
-
-
-@pytest.fixture
-def pool(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoragePool]:
-    """Of the test driver's host that lives as long as this process, with the guest web off there.
-
-    There is no qemu-img that could look into the driver's volumes.
-    """
-    monkeypatch.setattr(guests, "chains", lambda host, paths: {})
-    h1 = build.host("h1", uri="test:///default")
-    with reach.libvirt(h1) as connection:
-        connection.define(
-            f"<domain type='test'><name>web</name><uuid>{WEB}</uuid><memory>524288</memory><os><type>hvm</type></os>"
-            "<devices><disk type='file' device='disk'><source file='/mnt/kvm/web.qcow2'/><target dev='vda'/></disk>"
-            "</devices></domain>"
-        )
-    actions.refresh_host(h1)
-    pools.define(host=h1, name="images", kind="dir", target="/mnt/images", actor=ACTOR)
-    row = StoragePool.objects.get(host=h1, name="images")
-    pools.create(pool=row, name="data.qcow2", format="qcow2", capacity_bytes=2**30, actor=ACTOR)
-    yield row
-    with reach.libvirt(h1) as connection:
-        connection.guest(str(WEB)).undefine()
-    for volume in row.volumes.all():
-        pools.delete(volume=volume, actor=ACTOR)
-    pools.POOL_ACTS["undefine"](pool=row, actor=ACTOR)
-    reach.forget(h1)
 
 
 def test_memory_and_vcpus_of_a_guest_that_is_off_on_the_test_driver(node: NodeMaker) -> None:

@@ -180,6 +180,7 @@ class World:
             "hosts-api:image-moves": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts:plan-image-move": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts-api:consoles": {"kind": "screen"},
+            "hosts-api:vm-definition": {"xml": "<domain/>", "digest": "0"},
             "hosts-api:snapshots": {"name": "before"},
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},
             "migrations-api:migration-resolve": {"choice": "look_again"},

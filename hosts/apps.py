@@ -10,6 +10,7 @@ class HostsConfig(AppConfig):
             holds,
             tasks,  # noqa: F401 (registers them)
         )
+        from hosts.making import running
         from hosts.moving_images.runner import why_held
 
-        holds.HOLDS.append(why_held)
+        holds.HOLDS += [why_held, running.why_held]

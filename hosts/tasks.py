@@ -1,6 +1,7 @@
 """What workers do for hosts and their storage: nudges begin, sweeps find what no nudge did."""
 
 from hosts import actions, group_mounts, jobs, sharing
+from hosts.making import running
 from hosts.moving_images import runner
 
 
@@ -38,3 +39,15 @@ def pick_up_group_mounts() -> None:
 def prove_sharing(path: str, hosts: list[int], event: int) -> None:
     """Prove between hosts that they see the same storage, in a thread of its own."""
     sharing.launch(path, hosts, event)
+
+
+@jobs.task("hosts.make_vm")
+def make_vm(pk: int) -> None:
+    """Make VM `pk`, in a thread of its own."""
+    running.launch(pk)
+
+
+@jobs.sweep
+def pick_up_vms_being_made() -> None:
+    """Begin what no nudge began, and end what its worker left."""
+    running.sweep()

@@ -14,6 +14,7 @@ from hosts.editing.nics import MODELS
 from hosts.errors import InvalidInput
 from hosts.forms import ReasonForm, ServiceForm, text
 from hosts.hardware_xml import REMOVABLE
+from hosts.making import System
 from hosts.models import StoragePool, Volume
 
 
@@ -194,3 +195,67 @@ class DeleteForm(ServiceForm):
             self.fields["volumes"].choices = offered  # type: ignore[attr-defined]
         else:
             del self.fields["volumes"]
+
+
+class CloneVmForm(ServiceForm):
+    name = text("Name of the clone", limit=63)
+    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+
+
+class NewVmForm(VolumeChoice):
+    """A VM from an installation medium, or from an image."""
+
+    name = text("Name", example="web", limit=63)
+    system = forms.ChoiceField(label="Operating system", help_text="Decides which devices it gets.")
+    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=LEAST_MEMORY_MIB, initial=2048)
+    vcpus = forms.IntegerField(label="vCPUs", min_value=1, initial=2)
+    medium = forms.ChoiceField(
+        label="From",
+        choices=[
+            ("iso", "an installation medium, onto an empty disk"),
+            ("image", "an image, of which its disk is a copy"),
+        ],
+    )
+    disk_pool = forms.ChoiceField(
+        label="Pool of the empty disk", help_text="Left empty: the one of the medium.", required=False
+    )
+    disk_gib = forms.IntegerField(
+        label="Size of its disk in GiB",
+        help_text="Of a copied image: only if it is to be larger.",
+        min_value=1,
+        initial=20,
+        required=False,
+    )
+    nic_kind = forms.ChoiceField(
+        label="Its interface goes into",
+        choices=[("bridge", "a bridge of the host"), ("network", "a network of libvirt's")],
+    )
+    nic_source = text("Name of the bridge or network", example="br0", limit=63)
+    efi = forms.BooleanField(label="UEFI instead of BIOS", required=False)
+    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+    field_order = (
+        "name", "system", "memory_mib", "vcpus", "medium", "volume", "disk_pool", "disk_gib", "nic_kind", "nic_source",
+        "efi", "reason",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *args: Any,
+        systems: Iterable[System],
+        volumes: Iterable[Volume],
+        pools: Iterable[StoragePool],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["system"].choices = [(one.key, one.name) for one in systems]  # type: ignore[attr-defined]
+        self.fields["disk_pool"].choices = [("", "–"), *((pool.name, pool.name) for pool in pools)]  # type: ignore[attr-defined]
+        self.choose("volume", volumes, label="Medium or image")
+        self.fields["nic_source"].widget.attrs["list"] = "bridges"
+        self.order_fields(self.field_order)
+
+    def wishes(self) -> dict[str, Any]:
+        return {**self.cleaned_data, **self.chosen("volume")}
+
+    def refuse(self, error: InvalidInput) -> None:
+        field = {"pool": "volume"}.get(error.field, error.field)
+        self.add_error(field if field in self.fields else None, str(error))

@@ -16,7 +16,7 @@ from hosts import access
 from migrations_app.snapshot import snapshot_for
 
 TOPIC = re.compile(
-    r"vms|hosts|storage|alerts|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}|image-move\.\d{1,18}"
+    r"vms|hosts|storage|alerts|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}|image-move\.\d{1,18}|build\.\d{1,18}"
 )
 LOOK_AGAIN_S = 30.0
 """How long a user's rights are believed before they are read again."""

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
-from hosts import access, inventory
+from hosts import access, audit, inventory
 from hosts.models import (
     GroupMount,
     GroupMountHost,
@@ -21,6 +21,7 @@ from hosts.models import (
     Placement,
     StoragePool,
     VirtualMachine,
+    VmBuild,
     VmState,
 )
 from migrations_app.models import Evacuation, Migration, MigrationStep, Move, PlacementRule, Schedule
@@ -106,6 +107,13 @@ def image_move(*, on: Host, target: str = "/mnt", state: str = "planned", **fiel
     file = {"path": "web.qcow2", "kind": "file", "size_bytes": 2**30, "allocated_bytes": 2**28, "is_image": True}
     ImageMoveFile.objects.create(move=row, position=0, **file)
     return row
+
+
+def vm_build(name: str, *, on: Host, **fields: Any) -> VmBuild:
+    """A new VM that failed to be made, unless `fields` says otherwise."""
+    event = audit.begin(actor=audit.SYSTEM, action="create VM", target=f"VM {name} on {on.name}", hosts=[on])
+    fields = {"kind": "create", "state": "failed", "plan": {"volumes": [], "vm": {}}, **fields}
+    return VmBuild.objects.create(name=name, host=on, uuid=uuid.uuid4(), event=event, **fields)
 
 
 def user(name: str = "alice", *, role: str | None = None, scope: HostGroup | None = None) -> User:

@@ -10,6 +10,7 @@ from hosts.api import (
     hardware,
     hosts,
     image_moves,
+    making,
     metrics,
     nfs_servers,
     pools,
@@ -73,6 +74,9 @@ urlpatterns = [
         path(f"vms/<uuid:uuid>/{change}", hardware.VmChange.as_view(change=change, form=form), name=f"vm-{change}")
         for change, form in hardware.INPUTS.items()
     ],
+    path("vms/<uuid:uuid>/clone", making.VmClone.as_view(), name="clone-vm"),
+    path("vm-builds", making.BuildList.as_view(), name="builds"),
+    path("vm-builds/<int:pk>", making.BuildDetail.as_view(), name="build"),
     path("vms/<uuid:uuid>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),
     path("vms/<uuid:uuid>/snapshots/<str:snapshot>", snapshots.SnapshotDetail.as_view(), name="snapshot"),
     path("vms/<uuid:uuid>/snapshots/<str:snapshot>/revert", snapshots.SnapshotRevert.as_view(), name="revert-snapshot"),

@@ -24,6 +24,7 @@ from hosts.libvirt_client.event_loop import start_event_loop
 from hosts.libvirt_client.host_info import CpuVerdict, HostInfo
 from hosts.libvirt_client.pool import Pool, Volume
 from hosts.libvirt_client.worker import Worker
+from hosts.new_domain_xml import Kind
 
 __all__ = ["Connection", "DomainName", "DomainState", "HostInfo", "Target", "open_connection"]
 
@@ -209,6 +210,18 @@ class Connection:
     def volumes(self, pool_name: str, *, timeout_s: float = LIST_TIMEOUT_S) -> list[Volume]:
         """The volumes of an active pool, as of its last refresh. Raises PoolNotFound."""
         return self.call(lambda: pool.read_volumes(self._raw, pool_name), timeout_s=timeout_s)
+
+    def volume_allocation_bytes(self, pool_name: str, volume: str, *, timeout_s: float = CALL_TIMEOUT_S) -> int:
+        """How much of a volume is there, also while it is being made. Raises PoolNotFound, Refused where there is none."""
+
+        def read() -> int:
+            return int(self._raw.storagePoolLookupByName(pool_name).storageVolLookupByName(volume).info()[2])
+
+        return self.call(read, timeout_s=timeout_s)
+
+    def best_kind(self, *, timeout_s: float = INFO_TIMEOUT_S) -> Kind:
+        """What kind of guest runs best here. Raises Refused where none can."""
+        return self.call(lambda: host_info.read_best_kind(self._raw), timeout_s=timeout_s)
 
     def refresh_pool(self, pool_name: str, *, timeout_s: float = LIST_TIMEOUT_S) -> None:
         """Look into the pool anew. Raises PoolNotFound."""

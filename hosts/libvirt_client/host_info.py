@@ -9,8 +9,9 @@ from typing import Literal
 import libvirt
 from lxml import etree
 
-from hosts.errors import Unsupported
-from hosts.xml_reading import parse_xml, text
+from hosts.errors import Refused, Unsupported
+from hosts.new_domain_xml import Kind
+from hosts.xml_reading import attribute, parse_xml, text
 
 CpuVerdict = Literal["identical", "superset", "incompatible", "unknown"]
 
@@ -123,3 +124,21 @@ def _hypervisor_version(raw: libvirt.virConnect, capabilities: etree._Element) -
 def _version(number: int) -> str:
     """libvirt writes versions as major * 1,000,000 + minor * 1,000 + release."""
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def read_best_kind(raw: libvirt.virConnect) -> Kind:
+    """One call: a guest of the host's own architecture where there is one, with KVM and machine q35 where it has these."""
+    root = parse_xml(raw.getCapabilities())
+    own = text(root, "host/cpu/arch")
+    guests = [guest for guest in root.iterfind("guest") if text(guest, "os_type") == "hvm"]
+    guests.sort(key=lambda guest: attribute(guest, "arch", "name") != own)
+    for guest in guests:
+        types = [domain.get("type", "") for domain in guest.iterfind("arch/domain")]
+        machines = [machine.text for machine in guest.iterfind("arch//machine")]
+        if types:
+            return Kind(
+                domain_type="kvm" if "kvm" in types else types[0],
+                arch=attribute(guest, "arch", "name"),
+                machine="q35" if "q35" in machines else "",
+            )
+    raise Refused("This host can run no virtual machine.", hint="Install QEMU there.")

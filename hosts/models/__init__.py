@@ -10,6 +10,7 @@ from hosts.models.saved_view import SavedView
 from hosts.models.sharing import SharingProof
 from hosts.models.shutdown import Shutdown
 from hosts.models.storage import Export, Mount, MountSample, MountState, StoragePool, Volume
+from hosts.models.vm_build import VmBuild
 from hosts.models.watchers import WatcherProcess
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Shutdown",
     "StoragePool",
     "VirtualMachine",
+    "VmBuild",
     "VmSeries",
     "VmState",
     "Volume",

@@ -147,7 +147,7 @@ def _page(
         "host": host,
         "hardware": None if isinstance(looked, HostError) else looked,
         "forms": {name.replace("-", "_"): form for name, form in forms.items()},
-        "bridges": _bridges(host),
+        "bridges": bridges_of(host),
         "held": holds.why(vm=vm),
         "may_operate": access.may(request.user, access.OPERATE, host),
         "failure": failure(error) if error else None,
@@ -157,7 +157,7 @@ def _page(
     return render(request, "hosts/hardware.html", context, status=status)
 
 
-def _bridges(host: Host) -> list[str]:
+def bridges_of(host: Host) -> list[str]:
     """Bridges and networks that VMs of this host use already: to choose from."""
     facts = Placement.objects.filter(host=host, present=True).values_list("facts", flat=True)[:500]
     return sorted({nic["source"] for each in facts for nic in each.get("interfaces", []) if nic.get("source")})

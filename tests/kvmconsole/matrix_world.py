@@ -10,7 +10,7 @@ from hosts.models import ApiToken, RoleBinding, SavedView
 from migrations_app.states import State
 from tests import build
 
-NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule", "hidden-schedule", "hidden-nas")
+NAMES = ("hidden-h1", "hidden-h2", "hidden-web", "hidden-rule", "hidden-schedule", "hidden-nas", "hidden-new")
 """What nobody and the stranger must not read anywhere."""
 
 OF_MOUNTS = ("hosts:unmount", "hosts:remount", "hosts:forget-mount", "hosts-api:mount", "hosts-api:mount-remount")
@@ -45,6 +45,7 @@ class World:
         self.mount, self.pool = build.mount(on=self.h1), build.pool(on=self.h1)
         self.volume = self.pool.volumes.create(name="web.qcow2", path="/mnt/kvm/web.qcow2", format="qcow2")
         self.image_move = build.image_move(on=self.h1)
+        self.build = build.vm_build("hidden-new", on=self.h1)
         self.group_mount = build.group_mount(self.h1, states=("failed",))
         self.server = build.nfs_server("hidden-nas")
         self.migration = build.migration(self.vm, to=self.h2, state=State.COPYING, live_xml="<domain/>")
@@ -106,6 +107,8 @@ class World:
             return int(self.group_mount.pk)
         if "image-move" in name:
             return int(self.image_move.pk)
+        if name.endswith(":build"):
+            return int(self.build.pk)
         rows: dict[str, Any] = {
             "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),
             "hosts:group": type(self.site_a).objects.filter(pk=self.site_a.pk),
@@ -180,6 +183,18 @@ class World:
             "hosts-api:image-moves": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts:plan-image-move": {"source": "198.51.100.2:/home/image", "target": "/srv"},
             "hosts-api:consoles": {"kind": "screen"},
+            "hosts-api:clone-vm": {"name": "web-2"},
+            "hosts-api:builds": {
+                "host": self.h1.name,
+                "name": "web-2",
+                "memory_mib": 512,
+                "vcpus": 1,
+                "medium": "iso",
+                "pool": self.pool.name,
+                "volume": self.volume.name,
+                "nic_kind": "bridge",
+                "nic_source": "br0",
+            },
             "hosts-api:vm-definition": {"xml": "<domain/>", "digest": "0"},
             "hosts-api:snapshots": {"name": "before"},
             "hosts-api:hosts": {"name": "h9", "uri": "qemu+tcp://127.0.0.1:9/system"},

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from hosts import actions, editing, pools, reach
+from hosts import actions, editing, making, pools, reach
 from hosts.errors import Refused
+from hosts.making import running
 from hosts.models import AuditEvent, Host, Shutdown, StoragePool, VirtualMachine
 from tests import build
 from tests.lab.fixtures import GuestFactory
@@ -40,7 +41,7 @@ def host(netns_lab: Lab, own_keys: None, settings: Any, tmp_path: Path) -> Itera
 def test_a_guest_is_changed_kept_brought_back_and_shut_down(
     netns_lab: Lab, netns_guest: GuestFactory, host: Host
 ) -> None:
-    spec = netns_guest("edited")
+    spec = netns_guest("edited", disk_folder=LOCAL_FOLDER)
     lab_host = netns_lab.host("kvm-1")
     actions.refresh_host(host)
     vm = VirtualMachine.objects.get(name="edited")
@@ -97,6 +98,32 @@ def test_a_guest_is_changed_kept_brought_back_and_shut_down(
     lab_host.virsh("destroy", "edited-2")
     change("add-disk", pool="local", volume="extra.qcow2")
     vm.refresh_from_db()
+
+    # A clone is the same to the byte, and shares neither disks nor addresses.
+    row = making.clone(vm=vm, host=host, name="copied", actor=ACTOR)
+    running.drive(row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("done", "")
+    for old, new in (("edited", "copied"), ("extra", "copied-vdb")):
+        lab_host.run(["qemu-img", "compare", f"{LOCAL_FOLDER}/{old}.qcow2", f"{LOCAL_FOLDER}/{new}.qcow2"])
+    assert spec.mac not in lab_host.virsh("domiflist", "copied") and spec.mac in lab_host.virsh("domiflist", "edited-2")
+    both = ["local/copied.qcow2", "local/copied-vdb.qcow2"]
+    copied = VirtualMachine.objects.get(name="copied")
+    assert editing.delete(vm=copied, host=host, confirm="copied", volumes=both, actor=ACTOR) == ""
+
+    # One made from an image starts; the image is an empty one, so no more than its firmware runs.
+    row = making.create(
+        host=host, name="made", memory_mib=64, vcpus=1, medium="image", pool="local", volume="extra.qcow2", disk_gib=2,
+        nic_kind="bridge", nic_source="br0", actor=ACTOR,
+    )  # fmt: skip
+    running.drive(row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("done", "")
+    made = VirtualMachine.objects.get(name="made")
+    actions.start(vm=made, host=host, actor=ACTOR)
+    assert lab_host.virsh("domstate", "made").strip() == "running"
+    actions.destroy(vm=made, host=host, actor=ACTOR)
+    assert editing.delete(vm=made, host=host, confirm="made", volumes=["local/made.qcow2"], actor=ACTOR) == ""
     left = editing.delete(vm=vm, host=host, confirm="edited-2", volumes=["local/extra.qcow2"], actor=ACTOR)
     assert left == "" and "edited-2" not in lab_host.virsh("list", "--all", "--name")
     assert lab_host.run(["test", "-e", f"{LOCAL_FOLDER}/extra.qcow2"], check=False).returncode == 1

@@ -125,3 +125,16 @@ def test_the_page_offers_what_fits_the_state_on_the_test_driver(client: Client, 
     assert client.post(f"/vms/{WEB}/save/").status_code == 303
     assert "Restore on h1" in page() and "Discard its saved memory" in page()
     assert on(h1).managed_save
+
+
+def test_saved_memory_is_not_restored_while_the_guest_lives_elsewhere_on_the_test_driver(node: NodeMaker) -> None:
+    h1 = node("h1")
+    do("save", h1)
+    node("h2")
+    assert on(h1).stale
+    with pytest.raises(Refused, match="leftover"):
+        do("start", h1)
+    Placement.objects.update(stale=False)
+    with pytest.raises(Refused, match="web is running on h2, so it can't be started on h1"):
+        do("start", h1)
+    assert (on(h1).state, on(h1).managed_save) == ("shut off", True)

@@ -38,6 +38,7 @@ def host(netns_lab: Lab, own_keys: None, settings: Any, tmp_path: Path) -> Itera
     lab_host.run(["sh", "-c", clean, "lab", LOCAL_FOLDER], check=False)
 
 
+@pytest.mark.timeout(400)
 def test_a_guest_is_changed_kept_brought_back_and_shut_down(
     netns_lab: Lab, netns_guest: GuestFactory, host: Host
 ) -> None:

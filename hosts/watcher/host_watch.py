@@ -137,7 +137,7 @@ class HostWatch:
     def _look(
         self, host: Host, connection: Connection, definitions: Definitions, info: HostInfo | None, *, elapsed_s: float
     ) -> HostInfo:
-        """A full sync without definitions: ten calls on a new connection, six after that."""
+        """A full sync without definitions: twelve calls on a new connection, seven after that (counted on the test driver)."""
         look = inventory.look_at(connection, info=info, definitions=())
         definitions.note(look.domains, elapsed_s=elapsed_s)
         with turn():

@@ -42,10 +42,10 @@ class UsageLook:
         """Have the host looked at, if it is time."""
         if now < self.due:
             return
-        self._aside.ask()
         self.due += EVERY_S * ((now - self.due) // EVERY_S + 1)
         if self._failures:
             self.due = max(self.due, now + pause_s(self._failures))
+        self._aside.ask()
 
     def stop(self) -> None:
         """Look no more; what runs now is left to its time limits."""

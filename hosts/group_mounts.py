@@ -1,19 +1,17 @@
 """Mount one share on many hosts: a row for each, several at once, and none is held up by one that fails."""
 
 import logging
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.db import connections, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from hosts import audit, jobs, live, mounts
 from hosts.errors import HostError, InvalidInput, WouldHide
-from hosts.lease import Lease, is_dead, new_owner
-from hosts.models import GroupMount, GroupMountHost, Host, Mount
+from hosts.lease import Lease, abandoned, in_thread, new_owner, unowned
+from hosts.models import GroupMount, GroupMountHost, Host, MountState
 from hosts.nfs import NfsSource, validate_options, validate_target
 
 log = logging.getLogger(__name__)
@@ -58,16 +56,12 @@ def start(
 
 def launch(pk: int) -> None:
     """Drive job `pk` in a thread of its own."""
-    threading.Thread(target=_drive_and_clean_up, args=(pk,), name=f"group mount {pk}", daemon=True).start()
+    in_thread(f"group mount {pk}", lambda: drive(pk))
 
 
 def sweep() -> None:
     """Drive every job that nobody drives: its worker died, or its nudge was lost."""
-    open_jobs = GroupMount.objects.filter(finished=None)
-    for owner in open_jobs.exclude(owner="").values_list("owner", flat=True):
-        if is_dead(owner):
-            open_jobs.filter(owner=owner).update(owner="", heartbeat=None)
-    for pk in open_jobs.filter(_unowned()).values_list("pk", flat=True):
+    for pk in abandoned(GroupMount.objects.filter(finished=None), LEASE):
         launch(pk)
 
 
@@ -75,7 +69,7 @@ def drive(pk: int) -> None:
     """Mount on the hosts that wait; returns at once where somebody else does or the job is over."""
     owner = new_owner()
     mine = GroupMount.objects.filter(pk=pk, finished=None)
-    if mine.filter(_unowned()).update(owner=owner, heartbeat=timezone.now()) != 1:
+    if mine.filter(unowned(LEASE)).update(owner=owner, heartbeat=timezone.now()) != 1:
         return
     mine = mine.filter(owner=owner)
     job = GroupMount.objects.select_related("user", "audit").get(pk=pk)
@@ -93,23 +87,12 @@ def drive(pk: int) -> None:
         GroupMount.objects.filter(pk=pk, owner=owner).update(owner="", heartbeat=None)
 
 
-def _drive_and_clean_up(pk: int) -> None:
-    try:
-        drive(pk)
-    finally:
-        connections.close_all()
-
-
-def _unowned() -> Q:
-    return Q(owner="") | Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - LEASE)
-
-
 def _one(job: GroupMount, row: GroupMountHost, lease: Lease) -> None:
     """One host, whatever becomes of it; the others go on."""
     try:
         if lease.is_lost() or job.hosts.filter(pk=row.pk, state=State.WAITING).update(state=State.RUNNING) != 1:
             return
-        _publish(job, row.host)
+        live.publish("storage", hosts=[row.host_id])
         try:
             state, message, hint, can_move = *_mount(job, row.host), "", False
         except HostError as error:
@@ -123,14 +106,14 @@ def _one(job: GroupMount, row: GroupMountHost, lease: Lease) -> None:
             )
             state, can_move = State.FAILED, False
         job.hosts.filter(pk=row.pk).update(state=state, message=message, hint=hint, can_move=can_move)
-        _publish(job, row.host)
+        live.publish("storage", hosts=[row.host_id])
     finally:
         connections.close_all()
 
 
 def _mount(job: GroupMount, host: Host) -> tuple[State, str]:
     there = next((each for each in mounts.check_mounts(host) if each.target == job.target), None)
-    if there and there.is_mounted and there.source.rstrip("/") == job.source.rstrip("/") and not _is_other(there):
+    if there and there.state in (MountState.HEALTHY, MountState.STALE) and _same(there.source, job.source):
         return State.THERE, f"It has NFS {there.version}."
     actor = audit.Actor(user=job.user, source="system")
     row = mounts.mount(
@@ -146,20 +129,16 @@ def _mount(job: GroupMount, host: Host) -> tuple[State, str]:
     return State.MOUNTED, f"NFS {row.version}{latency}."
 
 
-def _is_other(mount: Mount) -> bool:
-    return mount.condition == "other source"
+def _same(source: str, other: str) -> bool:
+    return source.rstrip("/") == other.rstrip("/")
 
 
 def _finish(job: GroupMount) -> None:
     if GroupMount.objects.filter(pk=job.pk, finished=None).update(finished=timezone.now()) != 1:
         return
     states = list(job.hosts.values_list("state", flat=True))
-    good = len([state for state in states if state in (State.MOUNTED, State.THERE)])
+    good = states.count(State.MOUNTED) + states.count(State.THERE)
     if job.audit:
         outcome = audit.Outcome.SUCCEEDED if good == len(states) else audit.Outcome.FAILED
         audit.close(job.audit, outcome, f"mounted on {good} of {len(states)} hosts")
     live.publish("storage", hosts=list(job.hosts.values_list("host_id", flat=True)))
-
-
-def _publish(job: GroupMount, host: Host) -> None:
-    live.publish("storage", hosts=[host.pk])

@@ -7,12 +7,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from django.db import close_old_connections, connections
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 log = logging.getLogger(__name__)
 BEAT_S = 1.0
@@ -33,6 +36,31 @@ def is_dead(owner: str) -> bool:
     if place.rpartition("/")[2] != _where() or not pid.isdigit():
         return False
     return not Path("/proc", pid).exists()
+
+
+def unowned(silence: timedelta) -> Q:
+    """Rows that nobody works on: never taken up, given back, or their owner has been silent for so long."""
+    return Q(owner="") | Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - silence)
+
+
+def abandoned(rows: QuerySet[Any], silence: timedelta) -> list[int]:
+    """The keys of those of `rows` that nobody works on; one whose owner is proven to be gone is taken from it at once."""
+    for owner in rows.exclude(owner="").values_list("owner", flat=True):
+        if is_dead(owner):
+            rows.filter(owner=owner).update(owner="", heartbeat=None)
+    return list(rows.filter(unowned(silence)).values_list("pk", flat=True))
+
+
+def in_thread(name: str, work: Callable[[], object]) -> None:
+    """Do `work` in a thread of its own, which keeps no database connection."""
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    threading.Thread(target=run, name=name, daemon=True).start()
 
 
 @cache

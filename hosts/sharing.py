@@ -1,17 +1,16 @@
 """Same storage, proven: a file written at a path on each host is read on all the others; what was found is kept with its time."""
 
 import secrets
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
-from django.db import connections
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from hosts import access, audit, jobs, live, reach
 from hosts.errors import HostError, InvalidInput
+from hosts.lease import in_thread
 from hosts.models import AuditEvent, Host, Mount, SharingProof
 from hosts.nfs import validate_target
 
@@ -83,12 +82,9 @@ def launch(path: str, hosts: Sequence[int], event: int) -> None:
     """Prove in a thread of its own. If this process dies, what was known stays."""
 
     def work() -> None:
-        try:
-            prove(path=path, hosts=list(Host.objects.filter(pk__in=hosts)), event=AuditEvent.objects.get(pk=event))
-        finally:
-            connections.close_all()
+        prove(path=path, hosts=list(Host.objects.filter(pk__in=hosts)), event=AuditEvent.objects.get(pk=event))
 
-    threading.Thread(target=work, name=f"prove {path}", daemon=True).start()
+    in_thread(f"prove {path}", work)
 
 
 def prove(*, path: str, hosts: Sequence[Host], event: AuditEvent) -> list[SharingProof]:

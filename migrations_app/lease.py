@@ -1,10 +1,10 @@
 """Who drives a migration: an owner that beats every second, from a thread of its own."""
 
 from hosts import lease
-from hosts.lease import is_dead, new_owner
+from hosts.lease import abandoned, in_thread, is_dead, new_owner
 from migrations_app import record
 
-__all__ = ["Lease", "is_dead", "new_owner"]
+__all__ = ["Lease", "abandoned", "in_thread", "is_dead", "new_owner"]
 
 
 class Lease(lease.Lease):

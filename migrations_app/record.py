@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from hosts import audit, jobs, live
 from hosts.errors import HostError
+from hosts.lease import unowned
 from hosts.models import Host
 from migrations_app import states
 from migrations_app.models import Migration, MigrationSample, MigrationStep, TimelineEntry
@@ -38,14 +38,9 @@ class Overtaken(Exception):
     """Another process moved or took this migration since we read it; whoever gets this stops touching it."""
 
 
-def unowned() -> Q:
-    """Nobody works on it: never taken up, given back, or its owner has fallen silent."""
-    return Q(owner="") | Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - LEASE)
-
-
 def claim(pk: int, *, owner: str) -> Migration | None:
     """Take up migration `pk` as `owner`; None where it is over, waits for its turn or a person, or another drives it."""
-    driven = Migration.objects.filter(unowned(), pk=pk, state__in=states.DRIVEN)
+    driven = Migration.objects.filter(unowned(LEASE), pk=pk, state__in=states.DRIVEN)
     attempt = Migration.objects.filter(pk=pk).values_list("attempt", flat=True).first()
     if attempt is None:
         return None

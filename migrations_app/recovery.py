@@ -29,11 +29,7 @@ _lock = threading.Lock()
 
 def sweep() -> None:
     """Drive every migration that nobody drives; quick, since whatever asks a host has a thread of its own."""
-    driven = Migration.objects.filter(state__in=states.DRIVEN)
-    for owner in driven.exclude(owner="").values_list("owner", flat=True):
-        if lease.is_dead(owner):
-            driven.filter(owner=owner).update(owner="", heartbeat=None)
-    for pk in driven.filter(record.unowned()).values_list("pk", flat=True):
+    for pk in lease.abandoned(Migration.objects.filter(state__in=states.DRIVEN), record.LEASE):
         runner.launch(pk)
     disks.sweep()
     now = timezone.now()

@@ -1,12 +1,10 @@
 """Drives one migration through its steps. Each step is idempotent: driving one that already runs attaches to it."""
 
 import logging
-import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
-from django.db import connections
 from django.utils import timezone
 
 from hosts import reach
@@ -16,7 +14,7 @@ from hosts.models import Host
 from migrations_app import disks, external, finish, offline, pictures, preflight, record, settling, views_of_hosts
 from migrations_app.call import Call
 from migrations_app.continuity import Continuity
-from migrations_app.lease import Lease, new_owner
+from migrations_app.lease import Lease, in_thread, new_owner
 from migrations_app.models import Kind, Migration, Origin
 from migrations_app.plan import Options
 from migrations_app.sampler import EVERY_S, Sampler, Stalled
@@ -38,14 +36,7 @@ RESUMABLE_S = 150.0
 
 def launch(pk: int) -> None:
     """Drive migration `pk` in a thread of its own."""
-    threading.Thread(target=_drive_and_clean_up, args=(pk,), name=f"migration {pk}", daemon=True).start()
-
-
-def _drive_and_clean_up(pk: int) -> None:
-    try:
-        drive(pk)
-    finally:
-        connections.close_all()
+    in_thread(f"migration {pk}", lambda: drive(pk))
 
 
 def drive(pk: int) -> None:

@@ -8,14 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import close_old_connections, connections
-from django.db.models import Q
 from django.utils import timezone
 
 from hosts import audit, inventory, live, pools, reach
 from hosts.actions.framing import ACT_TIMEOUT_S
 from hosts.editing.nics import new_mac
 from hosts.errors import HostError, Refused
-from hosts.lease import Lease, is_dead, new_owner
+from hosts.lease import Lease, in_thread, is_dead, new_owner
 from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, StoragePool, VirtualMachine, VmBuild, Volume
 from hosts.new_domain_xml import NewVm, new_vm
@@ -43,7 +42,7 @@ def why_held(host: Host | None, vm: VirtualMachine | None) -> str:
 
 def launch(pk: int) -> None:
     """Make VM `pk` in a thread of its own."""
-    threading.Thread(target=_drive_and_clean_up, args=(pk,), name=f"make VM {pk}", daemon=True).start()
+    in_thread(f"make VM {pk}", lambda: drive(pk))
 
 
 def sweep() -> None:
@@ -62,7 +61,7 @@ def sweep() -> None:
 def drive(pk: int) -> None:
     """Do all of the work, unless another has it."""
     owner = new_owner()
-    due = VmBuild.objects.filter(Q(owner=""), pk=pk, state=VmBuild.State.RUNNING)
+    due = VmBuild.objects.filter(owner="", pk=pk, state=VmBuild.State.RUNNING)
     if due.update(owner=owner, heartbeat=timezone.now()) != 1:
         return
     row = VmBuild.objects.select_related("host", "source", "event", "user").get(pk=pk)
@@ -75,13 +74,6 @@ def drive(pk: int) -> None:
         except Exception as error:
             _fail(row, HostError(f"{type(error).__name__}: {error}", host=row.host.name))
             raise
-
-
-def _drive_and_clean_up(pk: int) -> None:
-    try:
-        drive(pk)
-    finally:
-        connections.close_all()
 
 
 def _make(row: VmBuild) -> None:

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from hosts import audit, live
 from hosts.errors import HostError
+from hosts.lease import unowned
 from hosts.models import ImageMove
 from hosts.moving_images.steps import Step
 
@@ -21,16 +21,12 @@ class Overtaken(Exception):
     """Another process took this move since we read it; whoever gets this stops touching it."""
 
 
-def unowned() -> Q:
-    return Q(owner="") | Q(heartbeat=None) | Q(heartbeat__lt=timezone.now() - LEASE)
-
-
 def claim(pk: int, *, owner: str) -> ImageMove | None:
     """Take up move `pk`; None where it waits for a person, is over, or another works on it."""
     attempt = ImageMove.objects.filter(pk=pk).values_list("attempt", flat=True).first()
     if attempt is None:
         return None
-    due = ImageMove.objects.filter(unowned(), pk=pk, state__in=ImageMove.DRIVEN, attempt=attempt)
+    due = ImageMove.objects.filter(unowned(LEASE), pk=pk, state__in=ImageMove.DRIVEN, attempt=attempt)
     if due.update(owner=owner, heartbeat=timezone.now(), attempt=attempt + 1) != 1:
         return None
     return ImageMove.objects.select_related("host", "user", "audit").get(pk=pk)

@@ -1,16 +1,13 @@
 """Takes a move from where it is to its end: look, ask what is next, do that one step, look again."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from django.db import connections
-
 from hosts import actions, audit, mounts, reach
 from hosts.errors import HostError, Refused
-from hosts.lease import Lease, is_dead, new_owner
+from hosts.lease import Lease, abandoned, in_thread, new_owner
 from hosts.models import Host, ImageMove, Mount, VirtualMachine
 from hosts.mounts.check import look
 from hosts.moving_images import copying, guests, looking, record, scripts
@@ -42,23 +39,12 @@ def why_held(host: Host | None, vm: VirtualMachine | None) -> str:
 
 def launch(pk: int) -> None:
     """Drive move `pk` in a thread of its own."""
-    threading.Thread(target=_drive_and_clean_up, args=(pk,), name=f"image move {pk}", daemon=True).start()
-
-
-def _drive_and_clean_up(pk: int) -> None:
-    try:
-        drive(pk)
-    finally:
-        connections.close_all()
+    in_thread(f"image move {pk}", lambda: drive(pk))
 
 
 def sweep() -> None:
     """Drive every move that nobody drives: its worker died, or its nudge was lost."""
-    driven = ImageMove.objects.filter(state__in=ImageMove.DRIVEN)
-    for owner in driven.exclude(owner="").values_list("owner", flat=True):
-        if is_dead(owner):
-            driven.filter(owner=owner).update(owner="", heartbeat=None)
-    for pk in driven.filter(record.unowned()).values_list("pk", flat=True):
+    for pk in abandoned(ImageMove.objects.filter(state__in=ImageMove.DRIVEN), record.LEASE):
         launch(pk)
 
 

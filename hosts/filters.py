@@ -7,7 +7,18 @@ import django_filters as filters
 from django.db.models import Prefetch, Q, QuerySet
 
 from hosts import access, holds, inventory
-from hosts.models import AuditEvent, Host, HostState, Mount, MountState, Placement, StoragePool, VirtualMachine, VmState
+from hosts.models import (
+    NOT_AS_WANTED,
+    AuditEvent,
+    Host,
+    HostState,
+    Mount,
+    MountState,
+    Placement,
+    StoragePool,
+    VirtualMachine,
+    VmState,
+)
 from hosts.models.inventory import ACTIVE_STATES
 
 PART_OF_MAC = re.compile(r"[0-9a-f]{2}-[0-9a-f]{2}(?:-[0-9a-f]{2}){1,4}")
@@ -146,8 +157,7 @@ class MountFilter(filters.FilterSet):
 
 def lost(mounts: QuerySet[Mount]) -> QuerySet[Mount]:
     """Those of `mounts` that VMs which run need and that are not there."""
-    gone = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
-    return mounts.filter(state__in=gone).exclude(users=[]).select_related("host")
+    return mounts.filter(state__in=NOT_AS_WANTED).exclude(users=[]).select_related("host")
 
 
 class PoolFilter(filters.FilterSet):

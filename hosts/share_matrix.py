@@ -97,8 +97,9 @@ def rows(
 def rows_of(user: access.AnyUser, hosts: list[Host]) -> list[Row]:
     """The matrix of `hosts`, with what servers offer where `user` may ask them: four statements."""
     mounts = Mount.objects.filter(host__in=hosts).select_related("host")
-    servers = list(NfsServer.objects.all()) if _may_know_servers(user) else []
-    exports = {str(row): row.clients for row in Export.objects.all()} if _may_know_servers(user) else {}
+    may_know = access.may(user, access.SEE) or access.may_anywhere(user, access.OPERATE)
+    servers = list(NfsServer.objects.all()) if may_know else []
+    exports = {str(row): row.clients for row in Export.objects.all()} if may_know else {}
     for server in servers:
         for export in server.facts.get("exports", []):
             source = str(NfsSource(server=server.address, path=export["path"]))
@@ -108,10 +109,6 @@ def rows_of(user: access.AnyUser, hosts: list[Host]) -> list[Row]:
             )
     names = {name: server.address for server in servers for name in names_of(server)}
     return rows(hosts=hosts, mounts=mounts, exports=exports, names=names)
-
-
-def _may_know_servers(user: access.AnyUser) -> bool:
-    return access.may(user, access.SEE) or access.may_anywhere(user, access.OPERATE)
 
 
 def one_name(source: str, names: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Same storage, proven: a file written at a path on each host is read on all the others; what was found is kept with its time."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
@@ -42,11 +42,11 @@ SAYINGS = (
 )  # fmt: skip
 
 
-def mount_point(host: Host, path: str) -> str:
-    """The mount point of `host` that `path` lies in, as the rows know; `path` itself where there is none."""
+def mount_points(host: Host, paths: Iterable[str]) -> dict[str, str]:
+    """The mount point of `host` that each path lies in, as the rows know; the path itself where there is none."""
     targets = Mount.objects.filter(host=host).values_list("target", flat=True)
-    above = [target for target in targets if PurePosixPath(path).is_relative_to(target)]
-    return max(above, key=len, default=path)
+    above = {path: [target for target in targets if PurePosixPath(path).is_relative_to(target)] for path in paths}
+    return {path: max(found, key=len, default=path) for path, found in above.items()}
 
 
 def record(*, path: str, writer: Host, reader: Host, outcome: str, detail: str = "") -> None:
@@ -63,9 +63,8 @@ def proofs_of(host: Host, user: access.AnyUser, path: str | None = None) -> Quer
 
 
 def last_same(path: str, writer: Host, reader: Host) -> SharingProof | None:
-    """The last proof that both see the same storage at the mount point of `path`, if it was the last word on it."""
-    found = SharingProof.objects.filter(path=mount_point(writer, path), writer=writer, reader=reader)
-    return found.filter(outcome=Outcome.SAME).first()
+    """The last proof that both see the same storage at the mount point `path`, if it was the last word on it."""
+    return SharingProof.objects.filter(path=path, writer=writer, reader=reader, outcome=Outcome.SAME).first()
 
 
 def ask(*, path: str, hosts: Sequence[Host], actor: audit.Actor) -> AuditEvent:

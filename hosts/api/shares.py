@@ -150,12 +150,13 @@ class GroupMountList(generics.GenericAPIView[GroupMount]):
         given.is_valid(raise_exception=True)
         wanted = dict(given.validated_data)
         names, group = wanted.pop("hosts", None), wanted.pop("group", "")
-        hosts = access.hosts_for(request.user, access.OPERATE).order_by("name")
         if names is not None:
             chosen = [host_for(request, name, access.OPERATE) for name in dict.fromkeys(names)]
         else:
-            get_object_or_404(HostGroup, name=group) if group else None
-            chosen = list(hosts.filter(groups__name=group) if group else hosts)
+            hosts = access.hosts_for(request.user, access.OPERATE).order_by("name")
+            if group:
+                hosts = hosts.filter(groups=get_object_or_404(HostGroup, name=group))
+            chosen = list(hosts)
             if not chosen:
                 raise NotFound("There is no host that you may operate.")
         job = group_mounts.start(hosts=chosen, actor=actor_of(request), **wanted)

@@ -9,11 +9,12 @@ from hosts.models.nfs_server import NfsServer
 from hosts.models.saved_view import SavedView
 from hosts.models.sharing import SharingProof
 from hosts.models.shutdown import Shutdown
-from hosts.models.storage import Export, Mount, MountSample, MountState, StoragePool, Volume
+from hosts.models.storage import NOT_AS_WANTED, Export, Mount, MountSample, MountState, StoragePool, Volume
 from hosts.models.vm_build import VmBuild
 from hosts.models.watchers import WatcherProcess
 
 __all__ = [
+    "NOT_AS_WANTED",
     "ApiToken",
     "AuditEvent",
     "Export",

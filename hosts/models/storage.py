@@ -76,6 +76,10 @@ class MountState(models.TextChoices):
     UNKNOWN = "unknown", "unknown"
 
 
+NOT_AS_WANTED = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
+"""States in which a share is not there for those who need it."""
+
+
 class Mount(models.Model):
     """A share at a mount point of one host: what is wanted there and what is."""
 
@@ -107,6 +111,11 @@ class Mount(models.Model):
     @property
     def is_mounted(self) -> bool:
         return self.state in (MountState.HEALTHY, MountState.STALE, MountState.OTHER_SOURCE)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether VMs that run need it and it is not there: their disks wait, or are another share's."""
+        return bool(self.users) and self.state in NOT_AS_WANTED
 
     @property
     def condition(self) -> str:

@@ -22,7 +22,6 @@ HEALTH_LIMIT_S = 5
 """statfs(2) over a working NFS takes milliseconds; a server that needs longer than this can't carry disk images."""
 KEPT = timedelta(hours=6)
 """How long samples are kept: at one in half a minute, 720 for each mount."""
-GONE = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
 SHOWN = [
     "source",
     "kind",
@@ -174,10 +173,10 @@ def _store(
     for row, fields in found:
         fields = {**fields, "detail": str(fields["detail"]).strip()}
         changed |= row.pk is None or any(getattr(row, name) != fields[name] for name in SHOWN if name in fields)
-        was_alarming = is_alarming(row)
+        was_lost = row.is_lost
         for name, value in {**fields, "checked": now}.items():
             setattr(row, name, value)
-        alarming |= was_alarming != is_alarming(row)
+        alarming |= was_lost != row.is_lost
     rows = [row for row, _ in found]
     with transaction.atomic():
         # The host may have been removed while it was asked.
@@ -196,11 +195,6 @@ def _store(
         if alarming:
             live.publish("alerts", hosts=[host.pk])
     return stored
-
-
-def is_alarming(mount: Mount) -> bool:
-    """Whether VMs that run need it and it is not there: their disks wait, or are another share's."""
-    return bool(mount.users) and mount.state in GONE
 
 
 def _sample(rows: Sequence[Mount], traffic: Mapping[str, tuple[int, int]]) -> None:

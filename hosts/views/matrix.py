@@ -31,16 +31,16 @@ def matrix(request: HtmxHttpRequest) -> HttpResponse:
     if group:
         hosts = hosts.filter(groups__name=group)
     page = Paginator(hosts, HOSTS_PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = shown = list(page.object_list)
     operable = set(access.hosts_for(request.user, access.OPERATE).values_list("pk", flat=True))
-    found = share_matrix.rows_of(request.user, list(page.object_list))
-    proven = _proven(list(page.object_list))
+    found = share_matrix.rows_of(request.user, shown)
+    proven = _proven(shown)
     context: dict[str, Any] = {
         "tab": "matrix",
         "group": group,
         "groups": groups.values_list("name", flat=True),
         "page": page,
         "rows": [_shown(row, group, operable, proven) for row in found],
-        "query": urlencode({"group": group}) if group else "",
         "may_operate": bool(operable),
     }
     if request.GET.get("source"):
@@ -69,14 +69,13 @@ def _shown(row: Row, group: str, operable: set[int], proven: dict[str, Counter[s
     }
     if persists and sum(persists) * 2 > len(persists):
         values["persist"] = "on"
-    link = urlencode({"group": group, "source": row.source})
+    outcomes = proven.get(row.target, Counter())
     return {
         "row": row,
-        "link": link,
+        "link": urlencode({"group": group, "source": row.source}),
         "lacking": lacking,
-        "same": proven.get(row.target, Counter())["same"],
-        "pairs": sum(proven.get(row.target, Counter()).values()),
-        "may_prove": len([cell for cell in row.cells if cell.is_here and cell.host.pk in operable]) > 1,
+        "same": outcomes["same"],
+        "pairs": sum(outcomes.values()),
         "values": values,
         "form": f"{reverse('hosts:group-mounts')}?{urlencode(values)}",
     }
@@ -98,7 +97,6 @@ def _chosen(request: HtmxHttpRequest, found: list[Row], operable: set[int]) -> d
         "samples": list(here.samples.all()) if here else [],
         "may_operate": cell.host.pk in operable,
         "back": back,
-        "columns": _columns(row),
         "compared": _compared(row, cell),
     }
     if not (here and here.is_mounted):

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_safe
 
 from hosts import access, filters
 from hosts.http import HtmxHttpRequest, is_fragment
-from hosts.models import Host, HostState, Mount, MountState, VirtualMachine
+from hosts.models import NOT_AS_WANTED, Host, HostState, Mount, MountState, VirtualMachine
 from hosts.models.inventory import ACTIVE_STATES
-from hosts.views.rows import BAD_MOUNTS, with_counts
+from hosts.views.rows import with_counts
 
 SHOWN_HOSTS = 12
 SHOWN_OF_A_KIND = 5
@@ -63,14 +63,13 @@ def overview(request: HtmxHttpRequest) -> HttpResponse:
 def troubles(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: QuerySet[Mount]) -> Iterator[Trouble]:
     """What needs a look, the worst first; a kind of which there is none is left out."""
     away = hosts.filter(state=HostState.UNREACHABLE)
-    bad = mounts.filter(state__in=BAD_MOUNTS, users=[])
-    bad_url = f"{reverse('hosts:storage')}?{urlencode({'state': list(BAD_MOUNTS)}, doseq=True)}"
+    bad_url = f"{reverse('hosts:storage')}?{urlencode({'state': list(NOT_AS_WANTED)}, doseq=True)}"
     vm_list = reverse("hosts:vms")
     found = {kind: filters.needing(vms, kind) for kind, _ in filters.ATTENTION}
     yield Trouble("VMs on two hosts", found["two-hosts"].count(), f"{vm_list}?attention=two-hosts",
                   [*map(_on_two_hosts, found["two-hosts"][:SHOWN_OF_A_KIND])])  # fmt: skip
-    lost = filters.lost(mounts)
-    counts = mounts.filter(state__in=BAD_MOUNTS).aggregate(lost=Count("pk", filter=~Q(users=[])), all=Count("pk"))
+    lost, bad = filters.lost(mounts), mounts.filter(state__in=NOT_AS_WANTED, users=[])
+    counts = mounts.filter(state__in=NOT_AS_WANTED).aggregate(lost=Count("pk", filter=~Q(users=[])), all=Count("pk"))
     yield Trouble("Storage gone under running VMs", counts["lost"], bad_url, [*map(_lost, lost[:SHOWN_OF_A_KIND])])
     yield Trouble("Hosts away", away.count(), f"{reverse('hosts:list')}?state=unreachable",
                   [*map(_away, away[:SHOWN_OF_A_KIND])])  # fmt: skip

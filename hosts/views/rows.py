@@ -6,10 +6,9 @@ from typing import Any
 from django.db.models import Count, Q
 
 from hosts import access, inventory, metrics
-from hosts.models import Host, HostSeries, MountState, VirtualMachine, VmSeries
+from hosts.models import Host, HostSeries, VirtualMachine, VmSeries
 from hosts.models.inventory import ACTIVE_STATES
 
-BAD_MOUNTS = (MountState.STALE, MountState.MISSING, MountState.OTHER_SOURCE)
 ACTIVE = Q(state__in=ACTIVE_STATES)
 
 

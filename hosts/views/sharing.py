@@ -1,23 +1,21 @@
 """Proving that hosts see the same storage at a path."""
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from hosts import access, sharing
+from hosts import sharing
 from hosts.errors import InvalidInput
 from hosts.http import HtmxHttpRequest, actor, back_or, see_other
+from hosts.views.group_mounts import operable
 
 
 @require_POST
 def prove(request: HtmxHttpRequest) -> HttpResponse:
     """Between all hosts of `group` (of all) that one may operate and that have something mounted at `path`."""
-    path, group = request.POST.get("path", ""), request.POST.get("group", "")
-    hosts = access.hosts_for(request.user, access.OPERATE).order_by("name")
-    hosts = hosts.filter(groups__name=group) if group else hosts
-    if not hosts.exists():
-        raise Http404("No host there that you may operate")
+    path = request.POST.get("path", "")
+    hosts = operable(request, request.POST.get("group", ""))
     try:
         sharing.ask(path=path, hosts=list(hosts.filter(mounts__target=path).distinct()), actor=actor(request))
     except InvalidInput as error:

@@ -7,8 +7,7 @@ from django.views.decorators.http import require_safe
 
 from hosts import access, filters
 from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of
-from hosts.models import MountState
-from hosts.views.rows import BAD_MOUNTS
+from hosts.models import NOT_AS_WANTED, MountState
 
 SHOWN_SHARES = 30
 
@@ -50,7 +49,7 @@ def shares(request: HtmxHttpRequest) -> list[dict[str, object]]:
     counted = rows.annotate(
         listed=Count("host", distinct=True),
         healthy=Count("host", filter=Q(state=MountState.HEALTHY), distinct=True),
-        bad=Count("host", filter=Q(state__in=BAD_MOUNTS), distinct=True),
+        bad=Count("host", filter=Q(state__in=NOT_AS_WANTED), distinct=True),
         targets=Count("target", distinct=True),
     ).order_by(F("listed").desc(), "source")
     return [{**row, "hosts": hosts} for row in counted[:SHOWN_SHARES]]

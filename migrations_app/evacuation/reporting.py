@@ -207,19 +207,22 @@ def _iso(moment: datetime | None) -> str | None:
 def publish(plan: Evacuation) -> None:
     """Tell the plan's page, the list of plans, and the pages of its host that it changed."""
     about = _about(plan)
-    topic = f"evacuation.{plan.pk}"
-    live.publish(topic, fragments=PROGRESS, data=lambda: {"plan": progress(plan, moves_of(plan))}, hosts=about)
-    live.publish(topic, hosts=about)
+    _publish_progress(plan, about)
+    live.publish(f"evacuation.{plan.pk}", hosts=about)
     live.publish("migrations", hosts=about)
 
 
 def show_progress(pk: int) -> None:
     """Tell the page of plan `pk` how far it is, where it is under way and somebody looks."""
-    topic = f"evacuation.{pk}"
-    plan = Evacuation.objects.filter(pk=pk, state__in=UNDER_WAY).first() if live.is_heard(topic) else None
-    if plan:
-        shown = {"plan": progress(plan, moves_of(plan))}
-        live.publish(topic, fragments=PROGRESS, data=lambda: shown, hosts=_about(plan))
+    if not live.is_heard(f"evacuation.{pk}"):
+        return
+    if plan := Evacuation.objects.filter(pk=pk, state__in=UNDER_WAY).first():
+        _publish_progress(plan, _about(plan))
+
+
+def _publish_progress(plan: Evacuation, about: list[int | None]) -> None:
+    shown = lambda: {"plan": progress(plan, moves_of(plan))}  # noqa: E731
+    live.publish(f"evacuation.{plan.pk}", fragments=PROGRESS, data=shown, hosts=about)
 
 
 def _about(plan: Evacuation) -> list[int | None]:

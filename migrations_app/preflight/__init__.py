@@ -1,6 +1,6 @@
 """Can this VM move there? Every check named, with the fix; nothing is changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -137,19 +137,24 @@ def _run(ask: _Ask, destinations: Sequence[Host], *, limit_s: float) -> list[Rep
         trusting=not ask.measure,
     )
     measurement.collect(source)
-    found = [_with_proofs(source, destination, facts) for destination, facts in zip(destinations, found, strict=True)]
-    return [_report(ask, destination, facts, held) for destination, facts in zip(destinations, found, strict=True)]
+    points = sharing.mount_points(source, {folder.path for facts in found for folder in facts.folders})
+    return [
+        _report(ask, destination, _with_proofs(source, destination, facts, points), held)
+        for destination, facts in zip(destinations, found, strict=True)
+    ]
 
 
-def _with_proofs(source: Host, destination: Host, facts: Facts) -> Facts:
-    """Keep what the probe files have shown just now; where they could show nothing, say what was shown last."""
+def _with_proofs(source: Host, destination: Host, facts: Facts, points: Mapping[str, str]) -> Facts:
+    """Keep what the probe files have shown just now, by the source's mount `points` of the folders; where they could show
+    nothing, say what was shown last."""
     folders = []
     for folder in facts.folders:
         outcome = "copy" if folder.copied else "same" if folder.same else "apart" if folder.apart else ""
         if outcome:
-            path = sharing.mount_point(source, folder.path)
-            sharing.record(path=path, writer=source, reader=destination, outcome=outcome, detail=folder.problem)
-        elif last := sharing.last_same(folder.path, source, destination):
+            sharing.record(
+                path=points[folder.path], writer=source, reader=destination, outcome=outcome, detail=folder.problem
+            )
+        elif last := sharing.last_same(points[folder.path], source, destination):
             folder = replace(folder, last_same=f"{last.at:%Y-%m-%d %H:%M} UTC")
         folders.append(folder)
     return replace(facts, folders=tuple(folders))

@@ -98,12 +98,13 @@ def test_a_preflight_keeps_what_it_has_shown_and_recalls_it_where_it_can_show_no
     kvm_1, kvm_2 = two_hosts()
     build.mount(on=kvm_1, target="/mnt")
     facts = Facts(vm_name="web", source="kvm-1", destination="kvm-2", folders=(Folder("/mnt/kvm", same=True),))
-    assert _with_proofs(kvm_1, kvm_2, facts) == facts
+    points = sharing.mount_points(kvm_1, ["/mnt/kvm"])
+    assert _with_proofs(kvm_1, kvm_2, facts, points) == facts
     proof = SharingProof.objects.get()
     assert (proof.path, proof.writer, proof.reader, proof.outcome) == ("/mnt", kvm_1, kvm_2, "same")
     silent = Facts(vm_name="web", source="kvm-1", destination="kvm-2", folders=(Folder("/mnt/kvm", problem="late"),))
-    assert _with_proofs(kvm_1, kvm_2, silent).folders[0].last_same == f"{proof.at:%Y-%m-%d %H:%M} UTC"
-    assert _with_proofs(kvm_2, kvm_1, silent).folders[0].last_same == ""
+    assert _with_proofs(kvm_1, kvm_2, silent, points).folders[0].last_same == f"{proof.at:%Y-%m-%d %H:%M} UTC"
+    assert _with_proofs(kvm_2, kvm_1, silent, sharing.mount_points(kvm_2, ["/mnt/kvm"])).folders[0].last_same == ""
 
 
 @pytest.mark.django_db

@@ -67,15 +67,25 @@ def without_nic(xml: str, mac: str) -> str:
 def with_medium(xml: str, target: str, path: str) -> str:
     """The domain with `path` in its CD-ROM drive `target`. Raises Refused where there is no such drive."""
     root = parse_xml(xml)
-    _insert(_drive(root, target), path)
+    point(_drive(root, target), path)
     return etree.tostring(root, encoding="unicode")
 
 
 def drive_with_medium(xml: str, target: str, path: str) -> str:
     """The same, but the XML of the drive alone."""
     drive = _drive(parse_xml(xml), target)
-    _insert(drive, path)
+    point(drive, path)
     return _text_of(drive) or ""
+
+
+def point(disk: etree._Element, path: str) -> None:
+    """Let the disk or drive be on the image, or block device below /dev, at `path`, whatever it was on, with nothing below."""
+    for tag in ("source", "backingStore", "mirror", "alias"):
+        for child in disk.findall(tag):
+            disk.remove(child)
+    is_block = path.startswith("/dev/")
+    disk.set("type", "block" if is_block else "file")
+    disk.insert(0, E.source(**{"dev" if is_block else "file": path}))
 
 
 def free_target(xmls: Collection[str], bus: str) -> str:
@@ -174,15 +184,6 @@ def _drive(root: etree._Element, target: str) -> etree._Element:
     if drive is None or drive.get("device") not in REMOVABLE:
         raise Refused(f"{text(root, 'name')} has no CD-ROM or floppy drive {target}.", vm=text(root, "name"))
     return drive
-
-
-def _insert(drive: etree._Element, path: str) -> None:
-    for tag in ("source", "backingStore", "alias"):
-        for child in drive.findall(tag):
-            drive.remove(child)
-    is_block = path.startswith("/dev/")
-    drive.set("type", "block" if is_block else "file")
-    drive.insert(0, E.source(**{"dev" if is_block else "file": path}))
 
 
 def _without(root: etree._Element, device: etree._Element | None) -> str:

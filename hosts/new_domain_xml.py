@@ -9,7 +9,7 @@ from lxml import etree
 from lxml.builder import E
 
 from hosts.domain_xml import METADATA_URI
-from hosts.hardware_xml import disk_xml, nic_xml
+from hosts.hardware_xml import disk_xml, nic_xml, point
 from hosts.xml_reading import attribute, parse_xml, text
 
 OSINFO_URI = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
@@ -100,7 +100,7 @@ def clone(xml: str, *, name: str, uuid: str, macs: list[str], disks: Mapping[str
         nic.insert(0, E.mac(address=mac))
     for disk in root.iterfind("devices/disk"):
         if new := disks.get(attribute(disk, "target", "dev")):
-            _point(disk, new)
+            point(disk, new)
     for screen in root.xpath("devices/graphics[@autoport='no' or not(@autoport)]"):
         if screen.get("port") or screen.get("tlsPort"):
             screen.attrib.pop("tlsPort", None)
@@ -157,13 +157,3 @@ def _set(root: etree._Element, tag: str, value: str) -> None:
         element = etree.Element(tag)
         root.insert(0, element)
     element.text = value
-
-
-def _point(disk: etree._Element, path: str) -> None:
-    """Let the disk be the file or block device at `path`, whatever it was before, with nothing below it."""
-    for tag in ("source", "backingStore", "mirror"):
-        for old in disk.findall(tag):
-            disk.remove(old)
-    is_block = path.startswith("/dev/")
-    disk.set("type", "block" if is_block else "file")
-    disk.insert(0, E.source(**{"dev" if is_block else "file": path}))

@@ -17,6 +17,9 @@ from hosts.hardware_xml import REMOVABLE
 from hosts.making import System
 from hosts.models import StoragePool, Volume
 
+PLACES = (("bridge", "a bridge of the host"), ("network", "a network of libvirt's"))
+"""Where an interface goes."""
+
 
 class ShutdownForm(ReasonForm):
     """How long the guest has to shut down."""
@@ -151,9 +154,7 @@ class DiskForm(VolumeChoice):
 
 
 class NicForm(ServiceForm):
-    kind = forms.ChoiceField(
-        label="Into", choices=[("bridge", "a bridge of the host"), ("network", "a network of libvirt's")]
-    )
+    kind = forms.ChoiceField(label="Into", choices=PLACES)
     source = text("Name of the bridge or network", example="br0", limit=63)
     model = forms.ChoiceField(label="Model", choices=[(model, model) for model in MODELS])
     mac = text("Address", "Left empty: one that no VM has.", example="52:54:00:12:34:56", required=False, limit=17)
@@ -163,7 +164,7 @@ class NicForm(ServiceForm):
         self.fields["source"].widget.attrs["list"] = "bridges"
 
 
-class DefinitionForm(ServiceForm):
+class DefinitionForm(ReasonForm, ServiceForm):
     """libvirt's XML, the digest of the definition that it was made from, and of the text whose changes were shown."""
 
     xml = forms.CharField(
@@ -173,10 +174,9 @@ class DefinitionForm(ServiceForm):
     )
     digest = forms.CharField(widget=forms.HiddenInput, max_length=64)
     shown = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False)
-    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
 
 
-class DeleteForm(ServiceForm):
+class DeleteForm(ReasonForm, ServiceForm):
     """The name of the VM, as typed, and which volumes go with it."""
 
     volumes = forms.MultipleChoiceField(
@@ -186,7 +186,7 @@ class DeleteForm(ServiceForm):
         widget=forms.CheckboxSelectMultiple,
     )
     confirm = text("Type the name of the VM", limit=255)
-    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+    field_order = ("volumes", "confirm", "reason")
 
     def __init__(self, *args: Any, own: Iterable[OwnVolume], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -197,12 +197,12 @@ class DeleteForm(ServiceForm):
             del self.fields["volumes"]
 
 
-class CloneVmForm(ServiceForm):
+class CloneVmForm(ReasonForm, ServiceForm):
     name = text("Name of the clone", limit=63)
-    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+    field_order = ("name", "reason")
 
 
-class NewVmForm(VolumeChoice):
+class NewVmForm(ReasonForm, VolumeChoice):
     """A VM from an installation medium, or from an image."""
 
     name = text("Name", example="web", limit=63)
@@ -228,11 +228,10 @@ class NewVmForm(VolumeChoice):
     )
     nic_kind = forms.ChoiceField(
         label="Its interface goes into",
-        choices=[("bridge", "a bridge of the host"), ("network", "a network of libvirt's")],
+        choices=PLACES,
     )
     nic_source = text("Name of the bridge or network", example="br0", limit=63)
     efi = forms.BooleanField(label="UEFI instead of BIOS", required=False)
-    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
     field_order = (
         "name", "system", "memory_mib", "vcpus", "medium", "volume", "disk_pool", "disk_gib", "nic_kind", "nic_source",
         "efi", "reason",

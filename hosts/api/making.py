@@ -19,8 +19,6 @@ from hosts.editing.nics import KINDS
 from hosts.filters import shown_vms
 from hosts.models import VmBuild
 
-MEDIA = ("iso", "image")
-
 
 class BuildSerializer(serializers.ModelSerializer[VmBuild]):
     """A VM that is being made; `uuid` is the one that it gets."""
@@ -54,7 +52,9 @@ class NewVmInput(serializers.Serializer[Any]):
     name = serializers.CharField()
     memory_mib = serializers.IntegerField()
     vcpus = serializers.IntegerField()
-    medium = serializers.ChoiceField(choices=MEDIA, help_text="iso: onto an empty disk. image: its disk is a copy.")
+    medium = serializers.ChoiceField(
+        choices=making.MEDIA, help_text="iso: onto an empty disk. image: its disk is a copy."
+    )
     pool = serializers.CharField()
     volume = serializers.CharField(help_text="The medium or image.")
     disk_pool = serializers.CharField(required=False, allow_blank=True, help_text="By default `pool`.")

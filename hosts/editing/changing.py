@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hosts import audit
 from hosts.actions.framing import ACT_TIMEOUT_S, acting, guest_on
 from hosts.actions.starting import require_good_copy, require_nothing_saved
-from hosts.errors import Busy, HostError, TimedOut, Unreachable
+from hosts.errors import Busy, HostError, Refused, TimedOut, Unreachable
 from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.domain import Guest
 from hosts.models import Host, VirtualMachine
@@ -55,7 +55,22 @@ class Changing:
             return f"At next start: what runs could not be changed ({error.raw or error})."
         return ""
 
-    def wait_until_gone(self, find: Callable[[str], str | None]) -> str:
+    def take_away(self, find: Callable[[str], str | None], without: Callable[[str], str]) -> str:
+        """Take a device out of the definition and of what runs; what is not so yet, "" if all is."""
+        self.define(without)
+        device = find(self.live_xml) if self.is_active else None
+        if device is None:
+            return ""
+        return self.try_live(lambda: self.guest.unplug(device)) or self._wait_until_gone(find)
+
+    def at_next_start(self, why: str) -> str:
+        """What is said of a change that only the definition has. Raises Refused where there is none."""
+        if not self.xml:
+            message = f"{self.guest.name} is transient and {why}."
+            raise Refused(message, host=self.guest.host, vm=self.guest.name, hint="Define it first.")
+        return f"At next start: {why}."
+
+    def _wait_until_gone(self, find: Callable[[str], str | None]) -> str:
         """Wait for the running guest to let go of a device; "" when it has."""
         end = time.monotonic() + LET_GO_S
         while find(self.guest.xml(timeout_s=ACT_TIMEOUT_S)):

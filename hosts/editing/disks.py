@@ -89,13 +89,7 @@ def remove_disk(*, vm: VirtualMachine, host: Host, target: str, actor: audit.Act
     with changing("remove disk", vm, host, actor, reason, about=target) as change:
         if not any(find_disk(xml, target) for xml in change.all_xml):
             raise Refused(f"{vm.name} has no disk {target}.", host=host.name, vm=vm.name)
-        change.define(lambda xml: without_disk(xml, target))
-        device = find_disk(change.live_xml, target) if change.is_active else None
-        if device is None:
-            return ""
-        return change.try_live(lambda: change.guest.unplug(device)) or change.wait_until_gone(
-            lambda xml: find_disk(xml, target)
-        )
+        return change.take_away(lambda xml: find_disk(xml, target), lambda xml: without_disk(xml, target))
 
 
 def pool_of(host: Host, name: str) -> StoragePool:

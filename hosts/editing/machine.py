@@ -83,14 +83,10 @@ def set_memory(*, vm: VirtualMachine, host: Host, memory_mib: int, actor: audit.
             return ""
         now = Domain.parse(change.live_xml)
         if memory_mib > now.memory_mib:
-            later = f"it was started with {now.memory_mib} MiB and can't have more before"
-        elif now.current_memory_mib == memory_mib:
+            return change.at_next_start(f"it was started with {now.memory_mib} MiB and can't have more before")
+        if memory_mib == now.current_memory_mib:
             return ""
-        else:
-            return change.try_live(lambda: change.guest.balloon(memory_mib))
-        if not change.xml:
-            raise Refused(f"{vm.name} is transient and {later}.", host=host.name, vm=vm.name, hint="Define it first.")
-        return f"At next start: {later}."
+        return change.try_live(lambda: change.guest.balloon(memory_mib))
 
 
 def set_vcpus(*, vm: VirtualMachine, host: Host, vcpus: int, actor: audit.Actor, reason: str = "") -> str:
@@ -102,12 +98,9 @@ def set_vcpus(*, vm: VirtualMachine, host: Host, vcpus: int, actor: audit.Actor,
         if not change.is_active or Domain.parse(change.live_xml).vcpus == vcpus:
             return ""
         most = most_vcpus(change.live_xml)
-        if vcpus <= most:
-            return change.try_live(lambda: change.guest.plug_vcpus(vcpus))
-        later = f"it was started with room for {most} and can't have more before"
-        if not change.xml:
-            raise Refused(f"{vm.name} is transient and {later}.", host=host.name, vm=vm.name, hint="Define it first.")
-        return f"At next start: {later}."
+        if vcpus > most:
+            return change.at_next_start(f"it was started with room for {most} and can't have more before")
+        return change.try_live(lambda: change.guest.plug_vcpus(vcpus))
 
 
 def set_boot_order(

@@ -35,6 +35,14 @@ def taken_macs() -> set[str]:
     return {nic.get("mac", "") for each in facts for nic in each.get("interfaces", [])}
 
 
+def check_place(kind: str, source: str, *, fields: tuple[str, str] = ("kind", "source")) -> None:
+    """Raises InvalidInput, at one of `fields`, for what can't be the name of a network or bridge."""
+    if kind not in KINDS:
+        raise InvalidInput("An interface is in a network or on a bridge.", field=fields[0])
+    if not (NETWORK if kind == "network" else BRIDGE).fullmatch(source):
+        raise InvalidInput(f"{source[:80]!r} can't be the name of a {kind}.", field=fields[1])
+
+
 def add_nic(
     *,
     vm: VirtualMachine,
@@ -50,10 +58,7 @@ def add_nic(
 
     Without `mac` it gets one that no VM has. Raises InvalidInput, Refused.
     """
-    if kind not in KINDS:
-        raise InvalidInput("An interface is in a network or on a bridge.", field="kind")
-    if not (NETWORK if kind == "network" else BRIDGE).fullmatch(source):
-        raise InvalidInput(f"{source[:80]!r} can't be the name of a {kind}.", field="source")
+    check_place(kind, source)
     if model not in MODELS:
         raise InvalidInput(f"A model is one of {', '.join(MODELS)}.", field="model")
     mac = mac.strip().lower().replace("-", ":")
@@ -79,10 +84,4 @@ def remove_nic(*, vm: VirtualMachine, host: Host, mac: str, actor: audit.Actor, 
     with changing("remove interface", vm, host, actor, reason, about=mac) as change:
         if not any(find_nic(xml, mac) for xml in change.all_xml):
             raise Refused(f"{vm.name} has no interface {mac}.", host=host.name, vm=vm.name)
-        change.define(lambda xml: without_nic(xml, mac))
-        device = find_nic(change.live_xml, mac) if change.is_active else None
-        if device is None:
-            return ""
-        return change.try_live(lambda: change.guest.unplug(device)) or change.wait_until_gone(
-            lambda xml: find_nic(xml, mac)
-        )
+        return change.take_away(lambda xml: find_nic(xml, mac), lambda xml: without_nic(xml, mac))

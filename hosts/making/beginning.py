@@ -2,6 +2,7 @@
 
 import posixpath
 import uuid
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -14,13 +15,14 @@ from hosts.domain_xml import Domain
 from hosts.editing.deleting import own_volumes
 from hosts.editing.disks import FORMATS, GIB, pool_of, volume_of
 from hosts.editing.machine import checked_memory, checked_name, checked_vcpus
-from hosts.editing.nics import BRIDGE, KINDS, NETWORK
+from hosts.editing.nics import check_place
 from hosts.errors import InvalidInput, Refused
 from hosts.making.systems import systems
 from hosts.models import AuditEvent, Host, StoragePool, VirtualMachine, VmBuild, Volume
 from hosts.pools.acts import own_storage, sync
 from hosts.pools.volumes import checked_name as checked_volume_name
 
+MEDIA = ("iso", "image")
 MOST_GIB = 2**20
 SPARE_BYTES = 16 * 2**20
 
@@ -68,7 +70,7 @@ def create(
     checked_name(name)
     checked_memory(memory_mib, host)
     checked_vcpus(vcpus, host)
-    _check_nic(nic_kind, nic_source)
+    check_place(nic_kind, nic_source, fields=("nic_kind", "nic_source"))
     chosen = next((one for one in systems(host) if one.key == system), None)
     if chosen is None:
         raise InvalidInput(f"{host.name} knows no operating system {system[:60]!r}.", field="system")
@@ -106,20 +108,20 @@ def _begin(event: AuditEvent, **fields: Any) -> VmBuild:
 
 def _copies(vm: VirtualMachine, host: Host, domain: Domain, name: str) -> list[dict[str, Any]]:
     """What is to be copied, with free names beside the originals. Raises Refused."""
-    found, needed = [], dict[int, int]()
+    found, needed = [], Counter[int]()
     owned = own_volumes(vm=vm, host=host, domain=domain)
     if missing := {posixpath.dirname(own.source) for own in owned if own.volume is None}:
         _look_into_pools(host, missing)
         owned = own_volumes(vm=vm, host=host, domain=domain)
     for number, own in enumerate(owned):
-        row = own.volume
-        if row is None or not row.pool.active or row.format not in FORMATS:
-            why = "is in no active pool" if row is None or not row.pool.active else f"is {row.format}, not qcow2 or raw"
+        row = own.volume if own.volume and own.volume.pool.active else None
+        if row is None or row.format not in FORMATS:
+            why = f"is {row.format}, not qcow2 or raw" if row else "is in no active pool"
             message = f"{vm.name} is not cloned: its disk {own.target} ({own.source}) {why}."
             hint = f"Define a pool over {posixpath.dirname(own.source)} on {host.name}."
             raise Refused(message, host=host.name, vm=vm.name, hint=hint)
         new = _free_name(row.pool, f"{name}-{own.target}" if number else name, row.format)
-        needed[row.pool.pk] = needed.get(row.pool.pk, 0) + row.allocation_bytes
+        needed[row.pool.pk] += row.allocation_bytes
         found.append({"pool": row.pool.name, "name": new, "from": row.name, "target": own.target})
     if unknown := [disk.target for disk in domain.disks if disk.device == "lun" or disk.encrypted]:
         message = f"{vm.name} is not cloned: {', '.join(unknown)} is a device of its own, or encrypted."
@@ -140,7 +142,7 @@ def _look_into_pools(host: Host, folders: Collection[str]) -> None:
 def _new_disk(
     host: Host, name: str, medium: str, source: Volume, disk_pool: str, disk_gib: int | None
 ) -> dict[str, Any]:
-    if medium not in ("iso", "image"):
+    if medium not in MEDIA:
         raise InvalidInput("A VM is made from an iso or an image.", field="medium")
     if disk_gib is not None and not 1 <= disk_gib <= MOST_GIB:
         raise InvalidInput("A disk has from 1 GiB to 1 PiB.", field="disk_gib")
@@ -164,13 +166,6 @@ def _free_name(pool: StoragePool, wanted: str, format: str) -> str:
         message = f"The pool {pool.name} has a volume named {name} already."
         raise Refused(message, host=pool.host.name, hint="Choose another name for the VM.")
     return name
-
-
-def _check_nic(kind: str, source: str) -> None:
-    if kind not in KINDS:
-        raise InvalidInput("An interface is in a network or on a bridge.", field="nic_kind")
-    if not (NETWORK if kind == "network" else BRIDGE).fullmatch(source):
-        raise InvalidInput(f"{source[:80]!r} can't be the name of a {kind}.", field="nic_source")
 
 
 def _require_room(pool: StoragePool, needed_bytes: int) -> None:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access, actions, filters, holds
+from hosts.actions.shutting_down import DEFAULT_LIMIT_S
 from hosts.errors import HostError, Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
@@ -96,7 +97,8 @@ def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | Non
         "vm": vm,
         "flags": flags_of(vm),
         "held": holds.why(vm=vm),
-        "shutdown": Shutdown.objects.filter(vm=vm).select_related("host").first(),
+        "shutdown": Shutdown.objects.filter(vm=vm).first(),
+        "shutdown_limit_s": DEFAULT_LIMIT_S,
         "facts": _facts(vm),
         "saved": any(row.managed_save for row in vm.shown_placements if row.host_id == vm.host_id),  # type: ignore[attr-defined]
         "placements": [{"row": row, "may_operate": row.host_id in operable} for row in vm.shown_placements],  # type: ignore[attr-defined]

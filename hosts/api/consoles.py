@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
@@ -11,11 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hosts import access
-from hosts.api.base import require
+from hosts.api.vms import asked
 from hosts.consoles import KINDS, LIFETIME_S, Ticket, tickets
-from hosts.errors import Refused
-from hosts.filters import shown_vms
 
 
 class ConsoleInput(serializers.Serializer[None]):
@@ -42,17 +38,12 @@ class VmConsoles(APIView):
 
     @extend_schema(request=ConsoleInput, responses={201: ConsoleTicket})
     def post(self, request: Request, uuid: UUID) -> Response:
-        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        given = ConsoleInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        if vm.host is None:
-            raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
-        require(request, access.OPERATE, vm.host)
+        vm, _, given = asked(request, uuid, ConsoleInput)
         assert request.user.pk is not None
         # A caller with an API token has no session, nor does its WebSocket.
         by_session = isinstance(request.successful_authenticator, SessionAuthentication)
         session = request.session.session_key if by_session else None
-        kind = given.validated_data["kind"]
-        ticket = Ticket(user=request.user.pk, session=session, vm=vm.pk, kind=kind, force=given.validated_data["force"])
+        kind = given["kind"]
+        ticket = Ticket(user=request.user.pk, session=session, vm=vm.pk, kind=kind, force=given["force"])
         answer = {"ticket": tickets.issue(ticket), "path": f"/ws/vms/{vm.uuid}/{kind}", "expires_s": LIFETIME_S}
         return Response(answer, status=201)

@@ -15,7 +15,7 @@ from hosts import actions, editing
 from hosts.api.base import actor_of, host_for
 from hosts.api.hardware import ChangedSerializer
 from hosts.api.serializers import VmActInput, VmDetailSerializer
-from hosts.api.vms import host_of, reread
+from hosts.api.vms import asked, reread
 from hosts.errors import Refused
 from hosts.filters import shown_vms
 
@@ -54,10 +54,6 @@ class VmDefinition(APIView):
     @extend_schema(request=DefinitionInput, responses=ChangedSerializer)
     def put(self, request: Request, uuid: UUID) -> Response:
         """Store another one: checked by libvirt's schema, with the same UUID and name. 409 where it was changed meanwhile."""
-        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        given = DefinitionInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        more = dict(given.validated_data)
-        host = host_of(request, vm, more.pop("host", ""))
+        vm, host, more = asked(request, uuid, DefinitionInput)
         later = editing.definition.edit(vm=vm, host=host, actor=actor_of(request), **more)
         return Response({"at_next_start": later, "vm": VmDetailSerializer(reread(vm, request)).data})

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
@@ -14,10 +13,9 @@ from rest_framework.views import APIView
 from hosts import editing
 from hosts.api.base import actor_of
 from hosts.api.serializers import VmActInput, VmDetailSerializer
-from hosts.api.vms import host_of, reread
+from hosts.api.vms import asked, reread
 from hosts.editing.disks import BUSES
 from hosts.editing.nics import KINDS, MODELS
-from hosts.filters import shown_vms
 
 
 class RenameInput(VmActInput):
@@ -94,11 +92,7 @@ class VmChange(APIView):
 
     @extend_schema(responses=ChangedSerializer)
     def post(self, request: Request, uuid: UUID) -> Response:
-        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        given = self.form(data=request.data)
-        given.is_valid(raise_exception=True)
-        more = dict(given.validated_data)
-        host = host_of(request, vm, more.pop("host", ""))
+        vm, host, more = asked(request, uuid, self.form)
         later = editing.CHANGES[self.change](vm=vm, host=host, actor=actor_of(request), **more)
         return Response({"at_next_start": later, "vm": VmDetailSerializer(reread(vm, request)).data})
 

@@ -14,9 +14,8 @@ from rest_framework.views import APIView
 from hosts import access, making
 from hosts.api.base import actor_of, host_for
 from hosts.api.serializers import VmActInput
-from hosts.api.vms import host_of
+from hosts.api.vms import asked
 from hosts.editing.nics import KINDS
-from hosts.filters import shown_vms
 from hosts.models import VmBuild
 
 
@@ -74,11 +73,7 @@ class VmClone(APIView):
     @extend_schema(request=CloneVmInput, responses={202: BuildSerializer})
     def post(self, request: Request, uuid: UUID) -> Response:
         """In the background: watch the build that this answers with."""
-        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        given = CloneVmInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        more = dict(given.validated_data)
-        host = host_of(request, vm, more.pop("host", ""))
+        vm, host, more = asked(request, uuid, CloneVmInput)
         row = making.clone(vm=vm, host=host, actor=actor_of(request), **more)
         return Response(BuildSerializer(row).data, status=status.HTTP_202_ACCEPTED)
 

@@ -13,10 +13,9 @@ from rest_framework.views import APIView
 
 from hosts import access, actions
 from hosts.actions.snapshots import KINDS
-from hosts.api.base import actor_of, require
+from hosts.api.base import actor_of
 from hosts.api.serializers import VmActInput, VmDetailSerializer
-from hosts.api.vms import host_of, reread
-from hosts.errors import Refused
+from hosts.api.vms import asked, host_of, reread
 from hosts.filters import shown_vms
 
 
@@ -54,10 +53,7 @@ class SnapshotList(APIView):
     @extend_schema(responses=SnapshotPage)
     def get(self, request: Request, uuid: UUID) -> Response:
         vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        if vm.host is None:
-            raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
-        require(request, access.SEE, vm.host)
-        found = actions.snapshots(vm=vm, host=vm.host)
+        found = actions.snapshots(vm=vm, host=host_of(request, vm, permission=access.SEE))
         return Response({"items": SnapshotSerializer(found, many=True).data, "count": len(found)})
 
     @extend_schema(request=SnapshotInput, responses={201: None})
@@ -92,10 +88,6 @@ class SnapshotRevert(APIView):
 
 
 def _act(request: Request, uuid: UUID, form: type[VmActInput], act: Any, **fixed: str) -> Any:
-    vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-    given = form(data=request.data)
-    given.is_valid(raise_exception=True)
-    more = dict(given.validated_data)
-    host = host_of(request, vm, more.pop("host", ""))
+    vm, host, more = asked(request, uuid, form)
     act(vm=vm, host=host, actor=actor_of(request), **more, **fixed)
     return vm

@@ -81,11 +81,7 @@ class VmAct(APIView):
         return self.do(request, uuid, VmActInput)
 
     def do(self, request: Request, uuid: UUID, form: type[VmActInput]) -> Response:
-        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
-        given = form(data=request.data)
-        given.is_valid(raise_exception=True)
-        more = dict(given.validated_data)
-        host = host_of(request, vm, more.pop("host", ""))
+        vm, host, more = asked(request, uuid, form)
         actions.VM_ACTS[self.act](vm=vm, host=host, actor=actor_of(request), **more)
         return Response(VmDetailSerializer(reread(vm, request)).data)
 
@@ -100,13 +96,24 @@ class VmShutdown(VmAct):
         return self.do(request, uuid, ShutdownInput)
 
 
-def host_of(request: Request, vm: VirtualMachine, name: str) -> Host:
-    """The host that is meant, for who operates it: the one of that name, else where the guest is."""
+def host_of(request: Request, vm: VirtualMachine, name: str = "", permission: str = access.OPERATE) -> Host:
+    """The host that is meant, for who holds `permission` on it: the one of that name, else where the guest is."""
     host = host_for(request, name) if name else vm.host
     if host is None:
         raise Refused(f"No host lists {vm.name} any more.", vm=vm.name)
-    require(request, access.OPERATE, host)
+    require(request, permission, host)
     return host
+
+
+def asked(
+    request: Request, uuid: UUID, form: type[serializers.Serializer[Any]]
+) -> tuple[VirtualMachine, Host, dict[str, Any]]:
+    """The guest that an act is on, its host for who operates it, and what else `form` takes of the body."""
+    vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
+    given = form(data=request.data)
+    given.is_valid(raise_exception=True)
+    more = dict(given.validated_data)
+    return vm, host_of(request, vm, more.pop("host", "")), more
 
 
 def reread(vm: VirtualMachine, request: Request) -> VirtualMachine:

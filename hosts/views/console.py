@@ -6,12 +6,13 @@ from uuid import UUID
 from csp.constants import NONCE
 from csp.decorators import csp_update
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from hosts import access, filters
+from hosts import access
 from hosts.http import HtmxHttpRequest, require
 from hosts.models import VirtualMachine
+from hosts.views.of_vm import vm_for
 
 SHOWN = ("screen", "serial", "both")
 
@@ -21,7 +22,7 @@ SHOWN = ("screen", "serial", "both")
 @csp_update({"style-src": ["'self'", NONCE]})  # type: ignore[arg-type] # csp's types know plain requests only
 def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """The consoles of one guest; `?show=` says which: screen, serial or both."""
-    vm: VirtualMachine = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
+    vm = vm_for(request, uuid)
     require(request, access.OPERATE, vm.host)
     kinds = _kinds(vm)
     wanted = request.GET.get("show", "")

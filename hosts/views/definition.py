@@ -5,22 +5,23 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from hosts import access, actions, editing, filters
+from hosts import access, actions, editing
 from hosts.definition_diff import diff, tokens
 from hosts.errors import HostError, InvalidInput
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, see_other
+from hosts.http import HtmxHttpRequest, actor, failure, see_other
+from hosts.views.of_vm import host_of, vm_for
 from hosts.vm_forms import DefinitionForm
 
 
 @require_safe
 def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """On the host of `?host=`, else where the guest is."""
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    host = host_for(request, request.GET.get("host", "") or (vm.host.name if vm.host else ""))
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, name=request.GET.get("host", ""))
     found = actions.read_definitions(vm=vm, host=host)
     context = {
         "vm": vm,
@@ -36,8 +37,8 @@ def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """The definition to be changed; POST shows what the change is, and only what was shown is stored."""
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    host = host_for(request, vm.host.name if vm.host else "", access.OPERATE)
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, access.OPERATE)
     context: dict[str, Any] = {"vm": vm, "host": host}
     try:
         current = editing.definition.read(vm=vm, host=host)

@@ -5,21 +5,22 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from hosts import access, editing, filters
+from hosts import access, editing
 from hosts.errors import HostError, InvalidInput
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, see_other
+from hosts.http import HtmxHttpRequest, actor, failure, see_other
+from hosts.views.of_vm import host_of, vm_for
 from hosts.vm_forms import DeleteForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """GET asks, POST deletes."""
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    host = host_for(request, vm.host.name if vm.host else "", access.OPERATE)
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, access.OPERATE)
     context: dict[str, Any] = {"vm": vm, "host": host}
     own, status = [], 200
     try:

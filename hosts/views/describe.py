@@ -4,19 +4,20 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from hosts import access, actions, filters
+from hosts import access, actions
 from hosts.errors import InvalidInput
 from hosts.forms import DescriptionForm
 from hosts.http import HtmxHttpRequest, actor, host_for, require, see_other
 from hosts.models import Host, VirtualMachine
+from hosts.views.of_vm import vm_for
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def vm(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
-    of = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
+    of = vm_for(request, uuid)
     require(request, access.OPERATE, of.host)
     return _form(request, of)
 

@@ -6,15 +6,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.forms import Form
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from hosts import access, editing, filters, holds
+from hosts import access, editing, holds
 from hosts.errors import HostError, InvalidInput
 from hosts.forms import ReasonForm, ServiceForm
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, see_other
+from hosts.http import HtmxHttpRequest, actor, failure, see_other
 from hosts.models import Host, Placement, StoragePool, VirtualMachine, Volume
+from hosts.views.of_vm import host_of, vm_for
 from hosts.vm_forms import BootOrderForm, DiskForm, MediumForm, MemoryForm, NicForm, RenameForm, VcpusForm
 
 CONFIRMED = {"remove-disk": "target", "remove-nic": "mac"}
@@ -37,16 +38,16 @@ DONE = {
 @require_safe
 def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """What it has now, what comes and goes with its next start, and a form for each change."""
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    host = host_for(request, vm.host.name if vm.host else "")
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm)
     return _page(request, vm, host, {})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def change(request: HtmxHttpRequest, uuid: UUID, change: str) -> HttpResponse:
     """Make a change; GET asks whether to where something is taken away."""
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    host = host_for(request, vm.host.name if vm.host else "", access.OPERATE)
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, access.OPERATE)
     if change not in editing.CHANGES:
         raise Http404(change)
     if request.method != "POST":

@@ -13,14 +13,15 @@ from hosts.errors import HostError, InvalidInput
 from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
 from hosts.models import StoragePool, VmBuild, Volume
 from hosts.views.hardware import bridges_of
+from hosts.views.of_vm import host_of, vm_for
 from hosts.vm_forms import CloneVmForm, NewVmForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def clone(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """GET asks for the name, POST begins."""
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    host = host_for(request, vm.host.name if vm.host else "", access.OPERATE)
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, access.OPERATE)
     form = CloneVmForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {"vm": vm, "host": host, "form": form}
     if request.method == "POST" and form.is_valid():

@@ -5,16 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from hosts import filters
 from hosts.charts import Points, lines, thinned, top_of
 from hosts.http import HtmxHttpRequest, host_for
 from hosts.metrics import History, history
 from hosts.models import Host, VirtualMachine
 from hosts.templatetags.units import bytes_
+from hosts.views.of_vm import vm_for
 
 WIDTH, HEIGHT, POINTS, ROWS = 360, 72, 180, 12
 NEWEST = 12
@@ -32,7 +32,7 @@ PICTURES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 
 @require_safe
 def of_vm(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
+    vm = vm_for(request, uuid)
     return render(request, "hosts/_metrics.html", charts_of(vm, request))
 
 

@@ -7,16 +7,16 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from hosts import access, actions, filters, holds
+from hosts import access, actions, holds
 from hosts.errors import HostError, InvalidInput
 from hosts.forms import ReasonForm
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, see_other
+from hosts.http import HtmxHttpRequest, actor, failure, see_other
 from hosts.libvirt_client.guest_snapshots import Snapshot
-from hosts.models import Host, VirtualMachine
+from hosts.views.of_vm import host_of, vm_for
 from hosts.vm_forms import SnapshotForm
 
 
@@ -42,7 +42,8 @@ def tree(found: list[Snapshot]) -> list[Node]:
 def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """The snapshots on the host where the guest is, and the form for one more; POST creates it."""
     posted = request.method == "POST"
-    vm, host = _where(request, uuid, access.OPERATE if posted else access.SEE)
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, access.OPERATE if posted else access.SEE)
     form = SnapshotForm(request.POST if posted else None, is_active=vm.is_active)
     error = None
     if posted and form.is_valid():
@@ -88,7 +89,8 @@ def _confirmed(
     request: HtmxHttpRequest, uuid: UUID, name: str, template: str, act: Callable[..., None], done: str
 ) -> HttpResponse:
     """GET asks, with what the act does to the guest; POST acts."""
-    vm, host = _where(request, uuid, access.OPERATE)
+    vm = vm_for(request, uuid)
+    host = host_of(request, vm, access.OPERATE)
     context: dict[str, Any] = {"vm": vm, "host": host, "name": name, "form": ReasonForm(request.POST or None)}
     status = 200
     if request.method == "POST":
@@ -111,8 +113,3 @@ def _confirmed(
     context["snapshot"] = found.get(name)
     context["newer"] = [one for one in found.values() if name in found and one.created > found[name].created]
     return render(request, template, context, status=status)
-
-
-def _where(request: HtmxHttpRequest, uuid: UUID, permission: str) -> tuple[VirtualMachine, Host]:
-    vm = get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-    return vm, host_for(request, vm.host.name if vm.host else "", permission)

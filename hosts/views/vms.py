@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -13,8 +13,9 @@ from hosts import access, actions, filters, holds
 from hosts.actions.shutting_down import DEFAULT_LIMIT_S
 from hosts.errors import HostError, Refused
 from hosts.forms import ReasonForm
-from hosts.http import HtmxHttpRequest, actor, failure, host_for, is_fragment, see_other
-from hosts.models import Host, Shutdown, VirtualMachine
+from hosts.http import HtmxHttpRequest, actor, failure, is_fragment, see_other
+from hosts.models import Shutdown, VirtualMachine
+from hosts.views.of_vm import host_of, vm_for
 from hosts.views.rows import flags_of
 from hosts.vm_forms import ShutdownForm
 
@@ -43,7 +44,7 @@ DONE = {
 
 @require_safe
 def detail(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
-    return page(request, _vm(request, uuid))
+    return page(request, vm_for(request, uuid))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,9 +52,9 @@ def act(request: HtmxHttpRequest, uuid: UUID, act: str) -> HttpResponse:
     """Do `act` to the guest on the host that the form names, else where it is; GET only asks whether to."""
     if act not in actions.VM_ACTS:
         raise Http404(act)
-    vm = _vm(request, uuid)
+    vm = vm_for(request, uuid)
     given = request.POST if request.method == "POST" else request.GET
-    host = _host_of_act(request, vm, given.get("host", ""))
+    host = host_of(request, vm, access.OPERATE, name=given.get("host", ""))
     if request.method != "POST":
         if act not in CONFIRMED:
             return HttpResponseNotAllowed(["POST"])
@@ -77,17 +78,14 @@ def act(request: HtmxHttpRequest, uuid: UUID, act: str) -> HttpResponse:
 @require_safe
 def shutting_down(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
     """How far the time for a shutdown has passed: a part of the guest's page, which asks for it again and again."""
-    vm = _vm(request, uuid)
-    context = {"vm": vm, "shutdown": Shutdown.objects.filter(vm=vm).first(), "may_operate": _may_operate(request, vm)}
+    vm = vm_for(request, uuid)
+    may_operate = access.may(request.user, access.OPERATE, vm.host)
+    context = {"vm": vm, "shutdown": Shutdown.objects.filter(vm=vm).first(), "may_operate": may_operate}
     return render(request, "hosts/_shutting_down.html", context)
 
 
 def _ask(request: HtmxHttpRequest, act: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     return render(request, f"hosts/vm_{act.replace('-', '_')}.html", context, status=status)
-
-
-def _may_operate(request: HtmxHttpRequest, vm: VirtualMachine) -> bool:
-    return access.may(request.user, access.OPERATE, vm.host)
 
 
 def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | None = None) -> HttpResponse:
@@ -107,15 +105,6 @@ def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | Non
     }
     status = 422 if isinstance(error, Refused) else error.status if error else 200
     return render(request, "hosts/_vm.html" if is_fragment(request) else "hosts/vm.html", context, status=status)
-
-
-def _vm(request: HtmxHttpRequest, uuid: UUID) -> VirtualMachine:
-    return get_object_or_404(filters.shown_vms(request.user), uuid=uuid)
-
-
-def _host_of_act(request: HtmxHttpRequest, vm: VirtualMachine, name: str) -> Host:
-    """404 for a host that one may not see, 403 for one that one may not operate."""
-    return host_for(request, name or (vm.host.name if vm.host else ""), access.OPERATE)
 
 
 def _facts(vm: VirtualMachine) -> dict[str, Any]:

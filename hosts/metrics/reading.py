@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from hosts.charts import thinned
 from hosts.models import Host, HostSeries, VirtualMachine, VmSeries
 from hosts.rates import METRICS
 from hosts.series import FINE, RESOLUTIONS, Resolution, column
@@ -43,13 +44,10 @@ def sparks(
 ) -> dict[int, list[float | None]]:
     """CPUs in use by primary key over the last half hour, a point each minute, in one statement for all."""
     first, last = _range(FINE, SPARK_POINTS * SPARK_STEP * FINE.step_s, now)
-    found = {}
-    for pk, chunks in _chunks(model, FINE, pks, first).items():
-        points = _joined(chunks, FINE, "cpu", first, last)
-        minutes = [points[index : index + SPARK_STEP] for index in range(0, len(points), SPARK_STEP)]
-        known = [[value for value in minute if value is not None] for minute in minutes]
-        found[pk] = [sum(minute) / len(minute) if minute else None for minute in known]
-    return found
+    return {
+        pk: thinned(_joined(chunks, FINE, "cpu", first, last), count=SPARK_POINTS)
+        for pk, chunks in _chunks(model, FINE, pks, first).items()
+    }
 
 
 def _range(resolution: Resolution, seconds: int, now: float | None) -> tuple[int, int]:

@@ -27,9 +27,10 @@ KEPT = {"tag": "Tag", "libvirt": "libvirt", "qemu": "QEMU"}
 def listing(request: HtmxHttpRequest) -> HttpResponse:
     found = filters.HostFilter(filled(request), access.hosts_for(request.user).prefetch_related("groups"))
     page = page_of(request, found.qs)
+    shown = with_counts(page.object_list)
     context = {
         "page": page,
-        "rows": (shown := with_counts(page.object_list)),
+        "rows": shown,
         "sparks": sparks_of(shown),
         "filter": found,
         "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance", *KEPT)),

@@ -13,7 +13,7 @@ from hosts.charts import Points, lines, thinned, top_of
 from hosts.http import HtmxHttpRequest, host_for
 from hosts.metrics import History, history
 from hosts.models import Host, VirtualMachine
-from hosts.templatetags.units import bytes_
+from hosts.templatetags.units import UNKNOWN, bytes_
 from hosts.views.of_vm import vm_for
 
 WIDTH, HEIGHT, POINTS, ROWS = 360, 72, 180, 12
@@ -46,11 +46,12 @@ def charts_of(of: VirtualMachine | Host, request: HtmxHttpRequest) -> dict[str, 
     wanted = request.GET.get("span", "")
     span = wanted if wanted in SPANS else "hour"
     found = history(of, span)
-    is_vm = isinstance(of, VirtualMachine)
-    cpus = (of.vcpus if isinstance(of, VirtualMachine) else of.cpus) or 1
-    url = reverse("hosts:vm-metrics", args=[of.uuid]) if isinstance(of, VirtualMachine) else ""
+    if isinstance(of, VirtualMachine):
+        cpus, url = of.vcpus or 1, reverse("hosts:vm-metrics", args=[of.uuid])
+    else:
+        cpus, url = of.cpus or 1, reverse("hosts:host-metrics", args=[of.name])
     return {
-        "metrics_url": url or reverse("hosts:host-metrics", args=[of.name]),
+        "metrics_url": url,
         "span": span,
         "span_label": SPANS[span],
         "figure_is": "now" if span == "hour" else "on average",
@@ -59,7 +60,7 @@ def charts_of(of: VirtualMachine | Host, request: HtmxHttpRequest) -> dict[str, 
         "empty": found.is_empty,
         "charts": [_chart(title, parts, found, cpus=cpus, of=of) for title, parts in PICTURES],
         "rows": _rows(found, cpus),
-        "of_guests": not is_vm,
+        "of_guests": isinstance(of, Host),
         "view_box": f"0 0 {WIDTH} {HEIGHT}",
     }
 
@@ -95,7 +96,7 @@ def _figure(found: History, metric: str) -> float | None:
 
 def _words(metric: str, value: float | None, cpus: int) -> str:
     if value is None:
-        return "–"
+        return UNKNOWN
     if metric == "cpu":
         return f"{100 * value / cpus:.0f} %"
     return bytes_(value) if metric == "memory" else f"{bytes_(value)}/s"
@@ -113,4 +114,4 @@ def _rows(found: History, cpus: int) -> list[dict[str, Any]]:
         }
         for index in range(count)
     ]
-    return [row for row in reversed(rows) if any(cell != "–" for cell in row["cells"])]
+    return [row for row in reversed(rows) if any(cell != UNKNOWN for cell in row["cells"])]

@@ -45,15 +45,14 @@ class UsageLook:
         self.due += EVERY_S * ((now - self.due) // EVERY_S + 1)
         if self._failures:
             self.due = max(self.due, now + pause_s(self._failures))
-        self._aside.ask()
+        if settings.METRICS_DAYS:
+            self._aside.ask()
 
     def stop(self) -> None:
         """Look no more; what runs now is left to its time limits."""
         self._aside.stop()
 
     def _look(self) -> None:
-        if not settings.METRICS_DAYS:
-            return
         try:
             with reach.libvirt(self._host) as connection:
                 usage = read_usage(connection, disks=self.disks_answer)

@@ -1,44 +1,19 @@
 """Acts on guests: a guest is started only where no other host can have it, leftovers are safe, every act is audited."""
 
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from hosts import actions, audit, holds, inventory, reach
+from hosts import actions, holds, inventory, reach
 from hosts.errors import DomainNotFound, HostError, Refused
 from hosts.libvirt_client.connection import Connection
-from hosts.models import AuditEvent, Host, Placement, VirtualMachine, VmState
+from hosts.models import Host, Placement, VmState
 from tests import build
-from tests.hosts.nodes import RUNNING, SHUT_OFF, write_node
+from tests.hosts.nodes import SHUT_OFF
+from tests.hosts.web_node import ACTOR, WEB, NodeMaker, outcome, web
 
 pytestmark = pytest.mark.django_db
-WEB = uuid.UUID("6a4e0d1c-0000-4000-8000-000000000001")
-ACTOR = audit.Actor(user=None, source="command")
 GONE = "qemu+tcp://127.0.0.1:1/system"
-NodeMaker = Callable[..., Host]
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeMaker]:
-    """Makes a host of the test driver that has the guest `web`, and reads its inventory."""
-    hosts = []
-
-    def make(name: str, *, state: str = SHUT_OFF) -> Host:
-        host = build.host(name, uri=write_node(tmp_path / f"{name}.xml", {"web": WEB}, state=state))
-        hosts.append(host)
-        with reach.libvirt(host) as connection:
-            inventory.sync_host(host, connection)
-        return host
-
-    yield make
-    for host in hosts:
-        reach.forget(host)
-
-
-def web() -> VirtualMachine:
-    return VirtualMachine.objects.get(uuid=WEB)
 
 
 def state_on(host: Host) -> str:
@@ -50,13 +25,8 @@ def _ask(connection: Connection) -> str:
     return connection.domain_state(str(WEB)).state
 
 
-def outcome() -> tuple[str, str]:
-    event = AuditEvent.objects.latest("at", "pk")
-    return event.action, event.outcome
-
-
 def test_a_guest_is_started_shut_down_and_forced_off_on_the_test_driver(node: NodeMaker) -> None:
-    h1 = node("h1")
+    h1 = node("h1", state=SHUT_OFF)
     actions.start(vm=web(), host=h1, actor=ACTOR)
     assert (state_on(h1), web().state, outcome()) == ("running", "running", ("start", "succeeded"))
     actions.destroy(vm=web(), host=h1, actor=ACTOR)
@@ -67,7 +37,7 @@ def test_a_guest_is_started_shut_down_and_forced_off_on_the_test_driver(node: No
 
 
 def test_a_guest_that_runs_on_another_host_is_not_started_on_the_test_driver(node: NodeMaker) -> None:
-    h1, h2 = node("h1"), node("h2", state=RUNNING)
+    h1, h2 = node("h1", state=SHUT_OFF), node("h2")
     Placement.objects.update(stale=False)
     with pytest.raises(Refused, match="web is running on h2, so it can't be started on h1"):
         actions.start(vm=web(), host=h1, actor=ACTOR)
@@ -76,7 +46,7 @@ def test_a_guest_that_runs_on_another_host_is_not_started_on_the_test_driver(nod
 
 
 def test_what_the_rows_say_is_not_believed_for_a_start_on_the_test_driver(node: NodeMaker) -> None:
-    h1, h2 = node("h1"), node("h2", state=RUNNING)
+    h1, h2 = node("h1", state=SHUT_OFF), node("h2")
     Placement.objects.filter(host=h2).update(state=VmState.SHUTOFF)
     Placement.objects.update(stale=False)
     with pytest.raises(Refused, match="running on h2"):
@@ -87,7 +57,7 @@ def test_what_the_rows_say_is_not_believed_for_a_start_on_the_test_driver(node: 
 
 
 def test_no_answer_from_another_host_is_no_proof_that_the_guest_is_off_on_the_test_driver(node: NodeMaker) -> None:
-    h1 = node("h1")
+    h1 = node("h1", state=SHUT_OFF)
     gone = build.host("gone", uri=GONE)
     Placement.objects.create(vm=web(), host=gone, state=VmState.SHUTOFF, persistent=True)
     with pytest.raises(
@@ -99,7 +69,7 @@ def test_no_answer_from_another_host_is_no_proof_that_the_guest_is_off_on_the_te
 
 
 def test_a_leftover_definition_is_never_started_on_the_test_driver(node: NodeMaker) -> None:
-    h1 = node("h1")
+    h1 = node("h1", state=SHUT_OFF)
     Placement.objects.update(stale=True)
     with pytest.raises(Refused, match="leftover"):
         actions.start(vm=web(), host=h1, actor=ACTOR)
@@ -107,7 +77,7 @@ def test_a_leftover_definition_is_never_started_on_the_test_driver(node: NodeMak
 
 
 def test_a_host_in_maintenance_starts_nothing_on_the_test_driver(node: NodeMaker) -> None:
-    h1 = node("h1")
+    h1 = node("h1", state=SHUT_OFF)
     actions.set_maintenance(host=h1, maintenance=True, actor=ACTOR)
     with pytest.raises(Refused, match="in maintenance"):
         actions.start(vm=web(), host=h1, actor=ACTOR)
@@ -119,7 +89,7 @@ def test_a_host_in_maintenance_starts_nothing_on_the_test_driver(node: NodeMaker
 def test_a_guest_that_something_holds_is_left_alone_on_the_test_driver(
     act: Callable[..., None], node: NodeMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h1 = node("h1", state=RUNNING)
+    h1 = node("h1")
     monkeypatch.setattr(holds, "HOLDS", [lambda host, vm: "migration #7 moves it" if vm else ""])
     with pytest.raises(Refused, match="web is held: migration #7 moves it"):
         act(vm=web(), host=h1, actor=ACTOR)
@@ -129,7 +99,7 @@ def test_a_guest_that_something_holds_is_left_alone_on_the_test_driver(
 def test_two_starts_at_once_are_not_both_tried_on_the_test_driver(
     node: NodeMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    h1, h2 = node("h1"), node("h2")
+    h1, h2 = node("h1", state=SHUT_OFF), node("h2", state=SHUT_OFF)
     second: list[HostError] = []
 
     def ask_while_another_starts(**_: object) -> list[object]:
@@ -145,7 +115,7 @@ def test_two_starts_at_once_are_not_both_tried_on_the_test_driver(
 
 
 def test_a_leftover_is_removed_only_while_another_host_has_the_guest_on_the_test_driver(node: NodeMaker) -> None:
-    h1, h2 = node("h1"), node("h2", state=RUNNING)
+    h1, h2 = node("h1", state=SHUT_OFF), node("h2")
     with reach.libvirt(h1) as connection:
         inventory.sync_host(h1, connection)
     assert Placement.objects.get(host=h1).stale
@@ -159,7 +129,7 @@ def test_a_leftover_is_removed_only_while_another_host_has_the_guest_on_the_test
 
 
 def test_the_last_definition_is_not_removed_as_a_leftover_on_the_test_driver(node: NodeMaker) -> None:
-    h1 = node("h1")
+    h1 = node("h1", state=SHUT_OFF)
     Placement.objects.update(stale=True)
     with pytest.raises(Refused, match="may be the last one"):
         actions.undefine_stale(vm=web(), host=h1, actor=ACTOR)
@@ -169,7 +139,7 @@ def test_the_last_definition_is_not_removed_as_a_leftover_on_the_test_driver(nod
 def test_a_leftover_becomes_the_good_definition_only_when_the_guest_runs_nowhere_on_the_test_driver(
     node: NodeMaker,
 ) -> None:
-    h1, h2 = node("h1"), node("h2", state=RUNNING)
+    h1, h2 = node("h1", state=SHUT_OFF), node("h2")
     with pytest.raises(Refused, match="running on h2"):
         actions.adopt(vm=web(), host=h1, actor=ACTOR)
     actions.destroy(vm=web(), host=h2, actor=ACTOR)
@@ -182,7 +152,7 @@ def test_a_leftover_becomes_the_good_definition_only_when_the_guest_runs_nowhere
 
 
 def test_an_act_on_a_guest_that_is_gone_says_so_and_marks_it_absent_on_the_test_driver(node: NodeMaker) -> None:
-    h1 = node("h1")
+    h1 = node("h1", state=SHUT_OFF)
     with reach.libvirt(h1) as connection:
         connection.guest(str(WEB)).undefine(timeout_s=5)
     with pytest.raises(DomainNotFound) as error:

@@ -211,7 +211,8 @@ class Guests:
         cache=writeback may hold the last half minute back.
         """
         script = (
-            '[ -e "$1" ] || exit 9; copy=$(mktemp) && trap \'rm -f "$copy"\' EXIT && '
+            f'[ -e "$1" ] || exit {NO_IMAGE}; '
+            "copy=$(mktemp) && trap 'rm -f \"$copy\"' EXIT && "
             'qemu-img convert -U -f qcow2 -O raw "$1" "$copy" && gzip -1 <"$copy" | base64 -w0'
         )
         argv = ["bash", "-o", "pipefail", "-c", script, "bash"]

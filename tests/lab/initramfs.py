@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .process import LabError, run
+from .process import compile_c
 
 # In this order each finds the symbols it needs.
 MODULES = (
@@ -55,11 +55,9 @@ def _archive(root: Path, modules: Path) -> Iterator[bytes]:
 
 
 def _compiled(source: Path) -> bytes:
-    if shutil.which("gcc") is None:
-        raise LabError("`gcc` is missing. Install it: apt-get install gcc libc6-dev")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / source.stem
-        run(["gcc", "-O2", "-static", "-s", "-o", str(program), str(source)], timeout_s=60)
+        compile_c(source, program, "-static", "-s")
         return program.read_bytes()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import identity
 from . import network as net
 from .network import HOSTS, KVM_HOSTS, NFS_HOST, Network
-from .process import LabError, kill, remember, remembered, run, wait_for
+from .process import LabError, compile_c, kill, remember, remembered, run, wait_for
 
 BOOT_SCRIPT = Path(__file__).with_name("uml_boot.sh")
 INIT_SCRIPT = Path(__file__).with_name("uml_init.sh")
@@ -70,7 +70,7 @@ class UmlEngine:
             (home / stale).unlink(missing_ok=True)
         shutil.copy(INIT_SCRIPT, home / "init")
         if not (home / "xstate.so").exists():
-            _compile_xstate(home / "xstate.so")
+            compile_c(XSTATE_SOURCE, home / "xstate.so", "-shared", "-fPIC")
         if host == NFS_HOST:
             self._ensure_disk(home / "disk")
         argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"]
@@ -135,13 +135,6 @@ class UmlEngine:
 
     def _pid(self, host: str) -> int | None:
         return remembered(self.folder / host / "pid")
-
-
-def _compile_xstate(library: Path) -> None:
-    """What lets the kernel run on this processor, see uml_xstate.c. LabError where there is no compiler."""
-    if shutil.which("gcc") is None:
-        raise LabError("`gcc` is missing. Install it: apt-get install gcc libc6-dev")
-    run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(XSTATE_SOURCE)], timeout_s=60)
 
 
 def _pids_with_argument(argument: str) -> list[int]:

@@ -83,7 +83,7 @@ def world(uml_lab: Lab, own_keys: None, monkeypatch: pytest.MonkeyPatch) -> Iter
     server = nfs_servers.add_server(name="nas", address=address, ssh=f"root@{address}", actor=ACTOR)
     world = World(uml_lab, build.host("kvm-1", uri=uml_lab.host("kvm-1").uri), server)
     yield world
-    # Two dozen faults leave traces that one would have to know, such as a mountd that rpcbind has forgotten.
+    # These faults leave traces that one would have to know, such as a mountd that rpcbind has forgotten.
     uml_lab.down()
     uml_lab.up()
 

@@ -21,10 +21,11 @@ from hosts.making.systems import systems
 from hosts.models import AuditEvent, Host, StoragePool, VirtualMachine, VmBuild, Volume
 from hosts.pools.acts import own_storage, sync
 from hosts.pools.volumes import checked_name as checked_volume_name
+from hosts.pools.volumes import require_free_name, require_room
 
 MEDIA = ("iso", "image")
 MOST_GIB = 2**20
-SPARE_BYTES = 16 * 2**20
+NO_ROOM = "Make room there, or move the disks to another pool."
 
 
 def clone(*, vm: VirtualMachine, host: Host, name: str, actor: audit.Actor, reason: str = "") -> VmBuild:
@@ -127,7 +128,7 @@ def _copies(vm: VirtualMachine, host: Host, domain: Domain, name: str) -> list[d
         message = f"{vm.name} is not cloned: {', '.join(unknown)} is a device of its own, or encrypted."
         raise Refused(message, host=host.name, vm=vm.name)
     for pool in StoragePool.objects.filter(pk__in=needed):
-        _require_room(pool, needed[pool.pk])
+        require_room(pool, needed[pool.pk], hint=NO_ROOM)
     return found
 
 
@@ -149,7 +150,7 @@ def _new_disk(
     if medium == "image":
         if source.format not in FORMATS:
             raise InvalidInput(f"{source.name} is {source.format or 'unknown'}, not qcow2 or raw.", field="volume")
-        _require_room(source.pool, source.allocation_bytes)
+        require_room(source.pool, source.allocation_bytes, hint=NO_ROOM)
         new = _free_name(source.pool, name, source.format)
         more = {"grow_bytes": disk_gib * GIB} if disk_gib and disk_gib * GIB > source.capacity_bytes else {}
         return {"pool": source.pool.name, "name": new, "from": source.name, "target": "disk", **more}
@@ -162,17 +163,5 @@ def _new_disk(
 
 def _free_name(pool: StoragePool, wanted: str, format: str) -> str:
     name = checked_volume_name(f"{wanted}.{'qcow2' if format == 'qcow2' else 'img'}")
-    if pool.volumes.filter(name=name).exists():
-        message = f"The pool {pool.name} has a volume named {name} already."
-        raise Refused(message, host=pool.host.name, hint="Choose another name for the VM.")
+    require_free_name(pool, name, hint="Choose another name for the VM.")
     return name
-
-
-def _require_room(pool: StoragePool, needed_bytes: int) -> None:
-    if needed_bytes + SPARE_BYTES > pool.available_bytes:
-        raise Refused(
-            f"The pool {pool.name} on {pool.host.name} has {pool.available_bytes // 2**20} MiB free; "
-            f"this needs {needed_bytes // 2**20} MiB.",
-            host=pool.host.name,
-            hint="Make room there, or move the disks to another pool.",
-        )

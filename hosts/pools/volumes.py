@@ -38,7 +38,7 @@ def create(
         raise InvalidInput("A volume has from 1 MiB to 1 PiB.", field="capacity_mib")
     with _act("create volume", pool, name, actor):
         if full:
-            _require_room(pool, capacity_bytes)
+            require_room(pool, capacity_bytes)
         xml = volume_xml(
             name=name,
             format=format,
@@ -47,7 +47,7 @@ def create(
             backing=base.path if base else "",
             backing_format=base.format if base else "",
         )
-        _require_free_name(pool, name)
+        require_free_name(pool, name)
         with own_storage(pool.host) as (_, storage):
             storage.create(pool.name, xml)
         sync(pool.host)
@@ -67,8 +67,8 @@ def upload(
     if size_bytes <= 0:
         raise InvalidInput("The file is empty.", field="content")
     with _act("upload volume", pool, name, actor):
-        _require_room(pool, size_bytes)
-        _require_free_name(pool, name)
+        require_room(pool, size_bytes)
+        require_free_name(pool, name)
         xml = volume_xml(name=name, format="raw", capacity_bytes=size_bytes, full=False)
         with own_storage(pool.host) as (_, storage):
             storage.create(pool.name, xml)
@@ -93,8 +93,8 @@ def clone(*, volume: Volume, name: str, actor: audit.Actor) -> None:
                 host=pool.host.name,
                 hint="Shut the VM down first, or the copy would hold half-written data.",
             )
-        _require_room(pool, volume.allocation_bytes)
-        _require_free_name(pool, name)
+        require_room(pool, volume.allocation_bytes)
+        require_free_name(pool, name)
         kind = volume.format if volume.format in FORMATS else "raw"
         xml = volume_xml(name=name, format=kind, capacity_bytes=volume.capacity_bytes, full=False)
         with own_storage(pool.host) as (_, storage):
@@ -141,21 +141,23 @@ def _require_format(format: str) -> None:
         raise InvalidInput("A volume is qcow2 or raw.", field="format")
 
 
-def _require_room(pool: StoragePool, needed_bytes: int) -> None:
+def require_room(
+    pool: StoragePool, needed_bytes: int, *, hint: str = "Make room there, or choose another pool."
+) -> None:
+    """Raises Refused unless the pool has so much free, and a little to spare, as its row knows."""
     if needed_bytes + SPARE_BYTES > pool.available_bytes:
         raise Refused(
             f"The pool {pool.name} on {pool.host.name} has {pool.available_bytes // 2**20} MiB free; "
             f"this needs {needed_bytes // 2**20} MiB.",
             host=pool.host.name,
-            hint="Make room there, or choose another pool.",
+            hint=hint,
         )
 
 
-def _require_free_name(pool: StoragePool, name: str) -> None:
+def require_free_name(pool: StoragePool, name: str, *, hint: str = "Choose another name.") -> None:
+    """Raises Refused where the pool has a volume of that name, as its rows know."""
     if pool.volumes.filter(name=name).exists():
-        raise Refused(
-            f"The pool {pool.name} has a volume named {name} already.", host=pool.host.name, hint="Choose another name."
-        )
+        raise Refused(f"The pool {pool.name} has a volume named {name} already.", host=pool.host.name, hint=hint)
 
 
 def _act(action: str, pool: StoragePool, what: str, actor: audit.Actor) -> AbstractContextManager[AuditEvent]:

@@ -83,10 +83,10 @@ def test_a_view_is_kept_replaced_and_removed_by_whose_it_is(operator: Client, cl
 
 def test_rows_of_changed_guests_alone_and_only_of_those_one_may_see(client: Client) -> None:
     ours = build.group("ours")
-    seen, hidden = build.vm("web", on=build.host("kvm-1", groups=(ours,))), build.vm("db", on=build.host("kvm-2"))
+    seen, hidden = build.vm("web", on=build.host("kvm-1", groups=(ours,))), build.vm("ledger", on=build.host("kvm-2"))
     client.force_login(build.user("olga", role="operator", scope=ours))
     answer = client.get(f"/vms/rows/?columns=note&vm={seen.uuid}&vm={hidden.uuid}&vm=nonsense").content.decode()
-    assert f'id="vm-{seen.pk}"' in answer and "db" not in answer
+    assert f'id="vm-{seen.pk}"' in answer and "ledger" not in answer
     assert answer.count("<tr") == 1
     listed = client.get("/vms/?columns=note").content.decode()
     row = answer.split("<tbody>")[1].split("</tbody>")[0].strip()

@@ -18,6 +18,12 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 for module in $(cat /modules/order); do insmod "/modules/$module.ko"; done
+# ACPI's power button, heard before the network answers, so that `virsh shutdown` works on any guest that answers ping.
+# A keyboard is one of these too, and must not power off.
+for button in /dev/input/event*; do
+  grep -q Power "/sys/class/input/${button##*/}/device/name" || continue
+  (dd if="$button" bs=24 count=1 of=/dev/null 2>/dev/null && poweroff -f) &
+done
 hostname "$guest"
 ip link set lo up
 if [ -n "$address" ]; then
@@ -45,10 +51,5 @@ echo "lab guest $guest is up, boot $boot_id" >/dev/ttyS0
 # A shell at the serial console, and one at the screen where the guest has one.
 for terminal in ttyS0 tty1; do
   (while :; do PS1="$guest# " setsid -c sh -i <"/dev/$terminal" >"/dev/$terminal" 2>&1; sleep 1; done) &
-done
-# ACPI's power button, so that `virsh shutdown` works; a keyboard is one of these too, and must not power off.
-for button in /dev/input/event*; do
-  grep -q Power "/sys/class/input/${button##*/}/device/name" || continue
-  (dd if="$button" bs=24 count=1 of=/dev/null 2>/dev/null && poweroff -f) &
 done
 while :; do sleep 3600; done

@@ -7,7 +7,10 @@ from pytest_django import Settings
 
 @pytest.fixture(autouse=True)
 def _as_in_a_checkout(settings: Settings) -> None:
-    """Static files by their plain names, since no test collects them; passwords hashed fast, since tests make many users."""
+    """Static files by their plain names, since no test collects them, and found when asked for: each client would list them
+    all anew. Passwords hashed fast, since tests make many users.
+    """
+    settings.WHITENOISE_AUTOREFRESH = True
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -3,7 +3,7 @@
 #   guest=NAME address=A.B.C.D/N gateway=A.B.C.D  answer ping there
 #   beat=SECONDS   write a heartbeat to /dev/vda and ttyS0 that often (guest_beat.c)
 #   (and a web server at port 80, and a shell at the serial console and at the screen)
-#   dirty=MIB      rewrite that much memory without end
+#   dirty=MIB      rewrite that much memory without end, 18 MiB each second (guest_dirty.c)
 export PATH=/bin
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -39,14 +39,10 @@ fi
 httpd -p 80 -h /tmp
 boot_id=$(cat /proc/sys/kernel/random/boot_id)
 
-dirty_forever() {
-  while :; do dd if=/dev/urandom of=/tmp/dirty bs=1M count="$dirty" conv=notrunc 2>/dev/null; done
-}
-
 if [ "$beat" != 0 ] && [ -b /dev/vda ]; then
   beat /dev/vda "$beat" "$boot_id" /dev/ttyS0 &
 fi
-[ "$dirty" = 0 ] || dirty_forever &
+[ "$dirty" = 0 ] || dirty "$dirty" 18 &
 echo "lab guest $guest is up, boot $boot_id" >/dev/ttyS0
 # A shell at the serial console, and one at the screen where the guest has one.
 for terminal in ttyS0 tty1; do

@@ -24,7 +24,8 @@ MODULES = (
     "evdev",
 )
 INIT = Path(__file__).with_name("guest_init.sh")
-BEAT = Path(__file__).with_name("guest_beat.c")
+PROGRAMS = ("beat", "dirty")
+"""guest_NAME.c becomes bin/NAME of the guest."""
 FOLDER_ON_HOST = "var/lib/libvirt/boot"
 KERNEL, INITRD = "lab-vmlinuz", "lab-initrd.gz"
 
@@ -44,7 +45,8 @@ def _archive(root: Path, modules: Path) -> Iterator[bytes]:
         yield _entry(name, stat.S_IFDIR | 0o755, b"")
     yield _entry("init", stat.S_IFREG | 0o755, INIT.read_bytes())
     yield _entry("bin/busybox", stat.S_IFREG | 0o755, (root / "bin/busybox").read_bytes())
-    yield _entry("bin/beat", stat.S_IFREG | 0o755, _compiled(BEAT))
+    for name in PROGRAMS:
+        yield _entry(f"bin/{name}", stat.S_IFREG | 0o755, _compiled(Path(__file__).with_name(f"guest_{name}.c")))
     yield _entry("bin/sh", stat.S_IFLNK | 0o777, b"busybox")
     found = {path.stem: path for path in (modules / "kernel").rglob("*.ko")}
     order = [name for name in MODULES if name in found]

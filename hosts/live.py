@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -17,7 +17,9 @@ _loop: asyncio.AbstractEventLoop | None = None
 def publish(
     topic: str,
     *,
-    fragments: list[str] | None = None,
+    fragments: Sequence[str] = (),
+    leaves: Sequence[str] = (),
+    leaves_for: int | None = None,
     data: Callable[[], dict[str, Any]] | None = None,
     hosts: list[int | None] | None = None,
 ) -> None:
@@ -27,8 +29,13 @@ def publish(
     the page is told that `topic` changed and reads itself again. `data` is called after the commit, and only where a page
     may listen. `hosts` are the ids of the hosts that it is about: only who may see one of them gets it (None: everybody
     who listens). An event is a whole picture, never a difference: it may be lost.
+
+    `leaves` are templates of a few words (`data-leaf`) that pages put in place at once, before they read themselves again;
+    only who may see the host `leaves_for` gets them, with None who may see all hosts.
     """
-    message: dict[str, Any] = {"type": "live.event", "topic": topic, "fragments": fragments or []}
+    message: dict[str, Any] = {"type": "live.event", "topic": topic, "fragments": [*fragments]}
+    if leaves:
+        message |= {"leaves": [*leaves], "leaves_for": leaves_for}
     if hosts is not None:
         message["hosts"] = [host for host in hosts if host is not None]
 

@@ -1,9 +1,13 @@
 """The two WebSockets: fragments for pages, JSON for programs. Whoever wants to act posts a form; a page only says here
 which rows it shows."""
 
+import asyncio
 import json
+import random
 import re
 import time
+from collections import Counter
+from functools import lru_cache
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -16,22 +20,31 @@ from hosts import access
 from migrations_app.snapshot import snapshot_for
 
 TOPIC = re.compile(
-    r"vms|hosts|storage|alerts|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}|image-move\.\d{1,18}|build\.\d{1,18}"
+    r"vms|vm-list|hosts|storage|alerts|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}|image-move\.\d{1,18}|build\.\d{1,18}"
 )
 LOOK_AGAIN_S = 30.0
 """How long a user's rights are believed before they are read again."""
+SPREAD_MS = 50
+"""About what a page costs the server to read again, twice. So far apart, on average, the pages that listen to one topic do so."""
 SIGNED_OUT, FORBIDDEN = 4401, 4403
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_ROWS = 500
 """More rows than a page shows."""
+LISTENERS: Counter[str] = Counter()
+"""How many sockets of this process listen to each topic."""
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
     """Listens to topics for a user, and looks at the user's rights again and again."""
 
-    topics: list[str]
     visible: set[int] | None
     looked: float
+    looking: asyncio.Task[None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.topics: list[str] = []
+        self.heard: set[str] = set()
 
     async def connect(self) -> None:
         user = self.scope.get("user")
@@ -44,8 +57,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(FORBIDDEN)
             return
         for topic in self.topics:
-            await self.channel_layer.group_add(topic, self.channel_name)
+            await self.listen(topic)
         await self.accept()
+        self.looking = asyncio.create_task(self.keep_looking())
         await self.greet()
 
     async def wanted_topics(self) -> list[str]:
@@ -55,8 +69,32 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """What a listener gets at once; pages read themselves again instead."""
 
     async def disconnect(self, code: int) -> None:
-        for topic in getattr(self, "topics", []):
-            await self.channel_layer.group_discard(topic, self.channel_name)
+        if self.looking:
+            self.looking.cancel()
+        for topic in list(self.heard):
+            await self.unlisten(topic)
+
+    async def listen(self, topic: str) -> None:
+        if topic in self.heard:
+            return
+        self.heard.add(topic)
+        LISTENERS[topic] += 1
+        await self.channel_layer.group_add(topic, self.channel_name)
+
+    async def unlisten(self, topic: str) -> None:
+        self.heard.discard(topic)
+        LISTENERS[topic] -= 1
+        if not LISTENERS[topic]:
+            del LISTENERS[topic]
+        await self.channel_layer.group_discard(topic, self.channel_name)
+
+    async def keep_looking(self) -> None:
+        """Look at the rights before they are too old, so that an event need not wait for that."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S * random.uniform(0.5, 0.9))
+            if not await self.look_again():
+                await self.close(SIGNED_OUT)
+                return
 
     async def look_again(self) -> bool:
         """Read the user's rights; False where the user was disabled or lost them all."""
@@ -73,8 +111,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(SIGNED_OUT)
             return
         about = event.get("hosts")
-        if about is None or self.visible is None or self.visible.intersection(about):
+        if about is None or self.sees(*about):
             await self.deliver(event)
+
+    def sees(self, *hosts: int | None) -> bool:
+        """Whether the user may see one of these hosts; who may see all may also see what is on none."""
+        return self.visible is None or not self.visible.isdisjoint(hosts)
 
     async def deliver(self, event: dict[str, Any]) -> None:
         raise NotImplementedError
@@ -94,20 +136,20 @@ class PageConsumer(LiveConsumer):
         """`{"rows": [UUID, …]}`: the guests that the page shows now, listened to instead of those it showed before."""
         wanted = {f"vm.{uuid}" for uuid in rows_named(text_data or "")} - set(self.topics)
         for topic in self.rows - wanted:
-            await self.channel_layer.group_discard(topic, self.channel_name)
+            await self.unlisten(topic)
         for topic in wanted - self.rows:
-            await self.channel_layer.group_add(topic, self.channel_name)
+            await self.listen(topic)
         self.rows = wanted
-
-    async def disconnect(self, code: int) -> None:
-        await super().disconnect(code)
-        for topic in self.rows:
-            await self.channel_layer.group_discard(topic, self.channel_name)
 
     async def deliver(self, event: dict[str, Any]) -> None:
         if not event["fragments"]:
+            topic = event["topic"]
+            leaves = event.get("leaves", []) if self.sees(event.get("leaves_for")) else []
+            html = "".join(rendered_leaf(template, json.dumps(event["data"])) for template in leaves)
+            # Pages that all read themselves again at once would wait for each other.
+            spread_ms = SPREAD_MS * (LISTENERS[topic] - 1)
             # The topic was matched against TOPIC, so it holds nothing that HTML could misread.
-            await self.send(f'<div id="live-signal" hidden data-topic="{event["topic"]}"></div>')
+            await self.send(f'<div id="live-signal" hidden data-topic="{topic}" data-spread="{spread_ms}">{html}</div>')
         for template in event["fragments"]:
             await self.send(render_to_string(template, event["data"]))
 
@@ -126,6 +168,12 @@ class MigrationConsumer(LiveConsumer):
     async def deliver(self, event: dict[str, Any]) -> None:
         if migration := event["data"].get("m"):
             await self.send(json.dumps({"type": "migration", **migration}))
+
+
+@lru_cache(maxsize=256)
+def rendered_leaf(template: str, data: str) -> str:
+    """Rendered once for all pages that get it; `data` is JSON."""
+    return render_to_string(template, json.loads(data))
 
 
 def rows_named(text: str) -> list[str]:

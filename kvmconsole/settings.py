@@ -1,6 +1,6 @@
-"""Settings of the console, from seven environment variables and nothing else; docs/settings.md explains each.
+"""Settings of the console, from eight environment variables and nothing else; docs/settings.md explains each.
 
-KVMCONSOLE_SECRET_KEY, KVMCONSOLE_ALLOWED_HOSTS, KVMCONSOLE_DATA_DIR, KVMCONSOLE_DEBUG, KVMCONSOLE_METRICS_DAYS, DATABASE_URL, REDIS_URL.
+KVMCONSOLE_SECRET_KEY, KVMCONSOLE_ALLOWED_HOSTS, KVMCONSOLE_DATA_DIR, KVMCONSOLE_DEBUG, KVMCONSOLE_METRICS_DAYS, KVMCONSOLE_HISTORY_DAYS, DATABASE_URL, REDIS_URL.
 """
 
 import os
@@ -154,6 +154,8 @@ else:
 
 METRICS_DAYS = envint("KVMCONSOLE_METRICS_DAYS", default=366, most=366)
 """How long the figures of VMs and hosts are kept; 0: none are read."""
+HISTORY_DAYS = envint("KVMCONSOLE_HISTORY_DAYS", default=1096, most=36_525)
+"""How long what is over is kept: migrations, plans, audit; 0: for good."""
 
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "hosts.access.ScopedBackend"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -5,7 +5,7 @@ from datetime import datetime
 from hosts import jobs
 from hosts.libvirt_client.events import Event
 from hosts.models import Host
-from migrations_app import admission, adoption, diagnosis, recovery, runner, schedules
+from migrations_app import admission, adoption, diagnosis, history, recovery, runner, schedules
 from migrations_app.evacuation import checking, nightly, running
 
 
@@ -95,6 +95,12 @@ def plans_go_on() -> None:
 def once_a_night() -> None:
     """Find out for each host whether it could be emptied."""
     nightly.sweep()
+
+
+@jobs.sweep
+def once_an_hour() -> None:
+    """Forget what is over for longer than history is kept."""
+    history.sweep()
 
 
 @jobs.sweep

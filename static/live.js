@@ -6,27 +6,46 @@ const announcer = document.getElementById("announcer");
 const GONE_AWAY = [1000, 1001]; // a server that was stopped tidily; the extension reconnects on the other codes by itself
 const STATES = { 4401: "signed-out", 4403: "forbidden" };
 const PER_TOPIC_MS = 1000;
-const OF_ALL_VMS_MS = 5000; // "vms" is told of any guest of the fleet; the rows on the page are told of by themselves
+const OF_ALL_VMS = ["vms", "vm-list"]; // told of any guest of the fleet; the rows on the page are told of by themselves
+const OF_ALL_VMS_MS = 5000;
 const waiting = new Map();
+const [NOT_YET, PASSED, AGAIN] = ["not yet", "passed", "again"];
 let attempts = 0;
 
 const pause = () => Math.min(500 * 2 ** attempts++, 8000) * (0.5 + Math.random() / 2);
 htmx.config.wsReconnectDelay = pause;
 
-// At once for the first signal of a topic, then at most one per second, and never without the last.
-function tell(topic) {
+// The first signal of a topic, then at most one per second, and never without the last. Where many pages listen to it, the
+// server says over how many milliseconds they are to spread, and this one waits by lot.
+function tell(topic, spread) {
   if (waiting.has(topic)) {
-    waiting.set(topic, true);
+    if (waiting.get(topic) !== NOT_YET) waiting.set(topic, AGAIN);
     return;
   }
-  waiting.set(topic, false);
+  waiting.set(topic, NOT_YET);
+  if (spread) setTimeout(pass, Math.random() * spread, topic, spread);
+  else pass(topic, spread);
+}
+
+function pass(topic, spread) {
+  waiting.set(topic, PASSED);
   htmx.trigger(body, `live:${topic}`);
   htmx.trigger(body, "live:topic", { topic });
   setTimeout(() => {
-    const again = waiting.get(topic);
+    const again = waiting.get(topic) === AGAIN;
     waiting.delete(topic);
-    if (again) tell(topic);
-  }, topic === "vms" ? OF_ALL_VMS_MS : PER_TOPIC_MS);
+    if (again) tell(topic, spread);
+  }, Math.max(OF_ALL_VMS.includes(topic) ? OF_ALL_VMS_MS : PER_TOPIC_MS, spread));
+}
+
+// What is shown in few words comes with the signal, and is put in place before anything is read again.
+function putLeaves(signal) {
+  for (const leaf of signal.querySelectorAll("[data-leaf]")) {
+    for (const old of document.querySelectorAll(`[data-leaf="${leaf.dataset.leaf}"]`)) {
+      if (!signal.contains(old)) old.replaceWith(leaf.cloneNode(true));
+    }
+  }
+  signal.replaceChildren();
 }
 
 // The rows that rows.js has found on the page: the socket listens to these beside its page's topics.
@@ -49,8 +68,10 @@ body.addEventListener("htmx:wsClose", ({ detail }) => {
 body.addEventListener("htmx:wsAfterMessage", () => {
   const signal = document.getElementById("live-signal");
   if (signal?.dataset.topic) {
-    tell(signal.dataset.topic);
+    const { topic, spread } = signal.dataset;
     delete signal.dataset.topic;
+    putLeaves(signal);
+    tell(topic, Number(spread ?? 0));
   }
   // Spoken when the state changes, not at every figure: the node stays, only its text changes.
   const said = document.querySelector("[data-announce]")?.dataset.announce;

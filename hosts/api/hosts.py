@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from hosts import access, actions
 from hosts.api.base import actor_of, host_for, require
-from hosts.api.serializers import HostChanges, HostInput, HostSerializer
+from hosts.api.serializers import DescriptionInput, HostChanges, HostInput, HostSerializer
 from hosts.filters import HostFilter
 from hosts.models import Host, HostGroup
 
@@ -51,9 +51,14 @@ class HostDetail(APIView):
 
     @extend_schema(request=HostChanges, responses=HostSerializer)
     def patch(self, request: Request, name: str) -> Response:
-        """Change some fields. Which groups a host is in decides who may use it, so that takes all hosts' management."""
-        host = host_for(request, name, access.MANAGE)
+        """Change some fields. Which groups a host is in decides who may use it, so that takes all hosts' management; note and
+        tags take an operator."""
+        host = host_for(request, name, access.OPERATE)
         given = _read(HostChanges, request, partial=True)
+        described = DescriptionInput(data={key: given.pop(key) for key in ("note", "tags") if key in given})
+        described.is_valid(raise_exception=True)
+        if given or not described.validated_data:
+            require(request, access.MANAGE, host)
         maintenance = given.pop("maintenance", None)
         if "groups" in given:
             require(request, access.MANAGE)
@@ -62,6 +67,8 @@ class HostDetail(APIView):
             actions.edit_host(host=host, actor=actor_of(request), require_connection=False, **given)
         if maintenance is not None and maintenance != host.maintenance:
             actions.set_maintenance(host=host, maintenance=maintenance, actor=actor_of(request))
+        if described.validated_data:
+            actions.describe(of=host, actor=actor_of(request), **described.as_text())
         return Response(HostSerializer(_reread(host)).data)
 
     @extend_schema(responses={204: None})

@@ -9,8 +9,28 @@ from hosts import holds, inventory
 from hosts.models import AuditEvent, Export, Host, Mount, Placement, Shutdown, StoragePool, VirtualMachine, Volume
 
 
+class DescriptionInput(serializers.Serializer[Any]):
+    """What is left out stays as it is."""
+
+    note = serializers.CharField(required=False, allow_blank=True, help_text="Plain text, at most 2000 characters.")
+    tags = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="At most 20 words; they are folded and sorted."
+    )
+
+    def as_text(self) -> dict[str, str]:
+        """As actions.describe takes them."""
+        given = self.validated_data
+        return {name: " ".join(given[name]) if name == "tags" else given[name] for name in given}
+
+    def validate_tags(self, tags: list[str]) -> list[str]:
+        if wrong := next((tag for tag in tags if not tag.strip() or len(tag.split()) > 1 or "," in tag), None):
+            raise serializers.ValidationError(f"{wrong[:60]!r} is not one word.")
+        return tags
+
+
 class HostSerializer(serializers.ModelSerializer[Host]):
     groups: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), source="tag_list", read_only=True)
 
     class Meta:
         model = Host
@@ -21,6 +41,8 @@ class HostSerializer(serializers.ModelSerializer[Host]):
             "ssh",
             "migration_address",
             "groups",
+            "note",
+            "tags",
             "maintenance",
             "state",
             "error",
@@ -51,7 +73,7 @@ class HostInput(serializers.Serializer[Any]):
     accept_host_key = serializers.BooleanField(required=False, write_only=True)
 
 
-class HostChanges(HostInput):
+class HostChanges(HostInput, DescriptionInput):
     accept_host_key = None  # type: ignore[assignment]
     maintenance = serializers.BooleanField(required=False)
 
@@ -143,6 +165,7 @@ class VmSerializer(serializers.ModelSerializer[VirtualMachine]):
 
     host = serializers.CharField(source="host.name", read_only=True, default=None, allow_null=True)
     persistent = serializers.SerializerMethodField()
+    tags = serializers.ListField(child=serializers.CharField(), source="tag_list", read_only=True)
     placements = PlacementSerializer(source="shown_placements", many=True, read_only=True)
     conflict = serializers.SerializerMethodField(help_text="It runs on two hosts at once.")
 
@@ -157,6 +180,8 @@ class VmSerializer(serializers.ModelSerializer[VirtualMachine]):
             "memory_mib",
             "vcpus",
             "address",
+            "note",
+            "tags",
             "conflict",
             "placements",
         )

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from hosts import access, actions, editing
 from hosts.api.base import actor_of, host_for, require
-from hosts.api.serializers import ShutdownInput, VmActInput, VmDetailSerializer, VmSerializer
+from hosts.api.serializers import DescriptionInput, ShutdownInput, VmActInput, VmDetailSerializer, VmSerializer
 from hosts.errors import Refused
 from hosts.filters import VmFilter, shown_vms
 from hosts.models import Host, VirtualMachine
@@ -68,6 +68,16 @@ class VmDetail(APIView):
             actor=actor_of(request),
         )
         return Response({"left": left})
+
+    @extend_schema(request=DescriptionInput, responses=VmDetailSerializer)
+    def patch(self, request: Request, uuid: UUID) -> Response:
+        """Set its note and tags; nothing is changed on its host."""
+        vm = get_object_or_404(shown_vms(request.user), uuid=uuid)
+        require(request, access.OPERATE, vm.host)
+        given = DescriptionInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        actions.describe(of=vm, actor=actor_of(request), **given.as_text())
+        return Response(VmDetailSerializer(reread(vm, request)).data)
 
 
 class VmAct(APIView):

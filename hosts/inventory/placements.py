@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,9 @@ from hosts.models import Host, Placement, VirtualMachine, VmState
 
 REPORTED = ("present", "state", "reason", "persistent", "autostart", "managed_save", "definition_digest", "facts")
 SUMMARY = ("host_id", "state", "name", "vcpus", "memory_mib", "running_copies")
+LEAVES = ("hosts/_vm_state.html", "hosts/_vm_host.html")
 MANY = 50
-"""More changed guests than this in one sync are told as one event on "vms", not one each."""
+"""More changed guests than this in one sync are told as one event on "vms" and "vm-list", not one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +73,19 @@ def settle(vm_ids: Collection[int]) -> None:
     with transaction.atomic():
         vms = _lock(vm_ids)
         rows = Placement.objects.filter(vm__in=vm_ids).select_related("host").order_by("vm_id")
-        moved, relabelled = [], []
+        written, relabelled = [], []
+        listed = {pk: (vm.host_id, vm.name) for pk, vm in vms.items()}
         for vm_id, group in groupby(rows, key=lambda row: row.vm_id):
             placements = list(group)
             relabelled += _relabel(placements)
             if _summarise_into(vms[vm_id], placements):
-                moved.append(vms[vm_id])
+                written.append(vms[vm_id])
         for stale in (True, False):
             changed = [placement.pk for placement in relabelled if placement.stale is stale]
             Placement.objects.filter(pk__in=changed).update(stale=stale)
-        _write_summaries(moved)
-        _tell(vms.values(), rows)
+        _write_summaries(written)
+        relisted = any(listed[vm.pk] != (vm.host_id, vm.name) for vm in written)
+        _tell(vms.values(), rows, relisted=relisted)
 
 
 def settle_host(host: Host) -> None:
@@ -99,7 +103,7 @@ def forget_host(host: Host) -> None:
         host.delete()
         VirtualMachine.objects.filter(pk__in=touched, placements=None).delete()
         settle(set(VirtualMachine.objects.filter(pk__in=touched).values_list("pk", flat=True)))
-        for topic in ("hosts", "vms", "storage"):
+        for topic in ("hosts", "vms", "vm-list", "storage"):
             live.publish(topic, hosts=[pk])
 
 
@@ -183,13 +187,24 @@ def _write_summaries(vms: list[VirtualMachine]) -> None:
     )
 
 
-def _tell(vms: Iterable[VirtualMachine], placements: Iterable[Placement]) -> None:
-    """Tell the pages of these guests, and the list of all once."""
+def _tell(vms: Iterable[VirtualMachine], placements: Iterable[Placement], *, relisted: bool) -> None:
+    """Tell the pages of these guests, and those of all once. `relisted`: some came, went, moved or have a new name."""
     told = list(vms)
     hosts: dict[int, set[int | None]] = {vm.pk: {vm.host_id} for vm in told}
+    names: dict[int | None, str] = {None: ""}
     for placement in placements:
         hosts[placement.vm_id].add(placement.host_id)
+        names[placement.host_id] = placement.host.name
     if len(told) <= MANY:
         for vm in told:
-            live.publish(f"vm.{vm.uuid}", hosts=list(hosts[vm.pk]))
-    live.publish("vms", hosts=list(set().union(*hosts.values())))
+            live.publish(
+                f"vm.{vm.uuid}",
+                leaves=LEAVES,
+                leaves_for=vm.host_id,
+                data=partial(dict, pk=vm.pk, state=str(vm.state), host=names.get(vm.host_id, "")),
+                hosts=list(hosts[vm.pk]),
+            )
+    about = list(set().union(*hosts.values()))
+    live.publish("vms", hosts=about)
+    if relisted or len(told) > MANY:
+        live.publish("vm-list", hosts=about)

@@ -45,12 +45,20 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
         "page": page,
         "query": kept.urlencode(),
         "filter": found,
+        "topic": _topic(request),
         "filtered": any(request.GET.get(name) for name in FILTERS),
         "default_sort": "name",
     }
     if is_fragment(request):
         return render(request, "hosts/_vms.html", context)
     return render(request, "hosts/vms.html", context | around(request))
+
+
+def _topic(request: HtmxHttpRequest) -> str:
+    """On what the list as a whole is read again: each change of a guest only where that may change which rows stand where."""
+    by_state = any(request.GET.get(name) for name in ("state", "attention", "stale"))
+    by_name = request.GET.get("sort", "") in ("", "name", "-name", "host", "-host")
+    return "vms" if by_state or not by_name else "vm-list"
 
 
 def table(request: HtmxHttpRequest, vms: Any, *, usual: Sequence[str] = USUAL) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The REST API of hosts, storage and guests: shapes, who may what, and that nothing is stored from bad input."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -245,3 +246,22 @@ def test_only_who_manages_all_reads_what_others_did(admin: Caller, viewer: Calle
     admin("PATCH", "hosts/h1", {"maintenance": True})
     assert admin("GET", "audit?action=maintenance").json()["count"] == 1
     assert viewer("GET", "audit").json()["count"] == 0
+
+
+def test_notes_and_tags_are_set_by_operators_and_only_these(client: Client) -> None:
+    host = build.host("h1", groups=(build.group("here"),))
+    vm = build.vm("web", on=host)
+    client.force_login(build.user("olga", role="operator", scope=build.group("here")))
+    for path in (f"/api/v1/vms/{vm.uuid}", "/api/v1/hosts/h1"):
+        patch = partial(client.patch, path, content_type="application/json")
+        answer = patch({"note": "Loud\nfan", "tags": ["Prod", "db", "prod"]})
+        assert (answer.status_code, answer.json()["note"], answer.json()["tags"]) == (200, "Loud\nfan", ["db", "prod"])
+        assert patch({"tags": []}).json()["note"] == "Loud\nfan"
+        assert client.get(path).json()["tags"] == []
+        for wrong in ({"tags": ["two words"]}, {"tags": ["<b>"]}, {"note": "x" * 2001}, {"tags": "web"}):
+            refused = patch({"note": "lost", **wrong} if "note" not in wrong else wrong)
+            assert refused.status_code in (400, 422), wrong
+            assert client.get(path).json()["note"] == "Loud\nfan"
+    assert client.patch("/api/v1/hosts/h1", {"note": "x", "ssh": "root@h1"}, "application/json").status_code == 403
+    assert client.patch("/api/v1/hosts/h1", {}, "application/json").status_code == 403
+    assert AuditEvent.objects.filter(action="describe VM", outcome="succeeded").count() == 2

@@ -8,8 +8,9 @@ import pytest
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 
-from hosts import live
+from hosts import inventory, live
 from hosts.models import ApiToken
+from kvmconsole.consumers import LISTENERS, SPREAD_MS
 from migrations_app import record
 from migrations_app.models import Migration
 from migrations_app.snapshot import snapshot
@@ -181,3 +182,60 @@ async def test_a_picture_is_made_only_for_a_page_that_listens(settings: Any) -> 
     assert 'data-topic="vms"' in await page.receive_from(timeout=2)
     await page.disconnect()
     assert made == ["vms"] and not live.is_heard("vms")
+
+
+async def test_what_a_vm_does_comes_with_the_signal_to_who_may_see_its_host() -> None:
+    """The signal alone goes to who sees another host that has a copy of it."""
+
+    def seed_copies() -> tuple[Any, tuple[bytes, bytes], tuple[bytes, bytes]]:
+        here, there = build.group("here"), build.group("there")
+        vm = build.vm("web", on=build.host("h1", groups=(here,)), also_defined_on=(build.host("h2", groups=(there,)),))
+        return vm, *(cookie_of(build.user(group.name, role="viewer", scope=group)) for group in (here, there))
+
+    vm, sees_it, sees_copy = await in_thread(seed_copies)
+    pages = [socket(f"/ws/?topic=vm.{vm.uuid}", ORIGIN, cookie) for cookie in (sees_it, sees_copy)]
+    for page in pages:
+        assert (await page.connect())[0]
+    await in_thread(inventory.settle, {vm.pk})
+    full, bare = [await page.receive_from(timeout=5) for page in pages]
+    assert f'data-topic="vm.{vm.uuid}"' in full and f'data-topic="vm.{vm.uuid}"' in bare
+    assert f'data-leaf="vm-{vm.pk}-state"' in full and ">h1</a>" in full
+    assert "data-leaf" not in bare and "h1" not in bare
+    for page in pages:
+        await page.disconnect()
+
+
+async def test_pages_that_listen_to_one_topic_are_told_to_spread() -> None:
+    _, everybody, _ = await in_thread(seed)
+    pages = [socket("/ws/?topic=vms,vms", ORIGIN, everybody) for _ in range(3)]
+    for page in pages:
+        assert (await page.connect())[0]
+    await pages.pop().disconnect()
+    await in_thread(live.publish, "vms")
+    for page in pages:
+        assert f'data-spread="{SPREAD_MS}"' in await page.receive_from(timeout=5)
+        await page.disconnect()
+    assert "vms" not in LISTENERS
+
+
+async def test_rights_are_looked_at_again_before_an_event_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, everybody, _ = await in_thread(seed)
+    monkeypatch.setattr("kvmconsole.consumers.LOOK_AGAIN_S", 0.2)
+    page = socket("/ws/?topic=migrations", ORIGIN, everybody)
+    assert (await page.connect())[0]
+    await in_thread(lambda: User.objects.filter(username="vera").update(is_active=False))
+    assert (await page.receive_output(timeout=5)) == {"type": "websocket.close", "code": 4401}
+
+
+async def test_lists_are_read_again_when_a_vm_comes_or_goes_and_not_when_it_only_stops() -> None:
+    _, everybody, _ = await in_thread(seed)
+    vm = await in_thread(lambda: build.vm("app", on=build.host("h7")))
+    page = socket("/ws/?topic=vm-list", ORIGIN, everybody)
+    assert (await page.connect())[0]
+    await in_thread(lambda: vm.placements.update(state="shut off"))
+    await in_thread(inventory.settle, {vm.pk})
+    assert await page.receive_nothing(timeout=0.3)
+    await in_thread(lambda: vm.placements.update(present=False))
+    await in_thread(inventory.settle, {vm.pk})
+    assert 'data-topic="vm-list"' in await page.receive_from(timeout=5)
+    await page.disconnect()

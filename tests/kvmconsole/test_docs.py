@@ -39,7 +39,7 @@ def test_the_settings_are_those_that_are_read() -> None:
     source = Path(settings_module.__file__).read_text()
     # The variable of Django itself is set in asgi.py and manage.py, not read here.
     read = set(re.findall(r'"((?:KVMCONSOLE_[A-Z_]+)|(?:[A-Z]+_URL))"', source)) - {"LOGIN_URL"}
-    assert len(read) == 7
+    assert len(read) == 8
     assert {cell.strip("`") for cell in first_cells(page("settings.md")) if cell.startswith("`")} == read
 
 

@@ -227,7 +227,7 @@ ROUTES: dict[str, dict[str, int]] = {
     "hosts-api:nfs-server-start": {"POST": ADMIN},
     "hosts-api:nfs-server-exports": {"POST": ADMIN, "DELETE": ADMIN},
     "hosts-api:vms": {"GET": USER},
-    "hosts-api:vm": {"GET": VIEWER, "DELETE": OPERATOR},
+    "hosts-api:vm": {"GET": VIEWER, "PATCH": OPERATOR, "DELETE": OPERATOR},
     "hosts-api:consoles": DO,
     "hosts-api:vm-start": DO,
     "hosts-api:vm-shutdown": DO,

@@ -1,81 +1,76 @@
-"""The history of migrations: filter, order, cost, export."""
+"""What is over is forgotten after a while; what is under way, or waits for a person, never."""
 
-import csv
-import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
-from django.urls import reverse
+from django.core.cache import cache
+from django.utils import timezone
 
+from hosts.models import AuditEvent, Host, ImageMove
+from migrations_app import history
+from migrations_app.models import Evacuation, Migration, MigrationStep
 from migrations_app.states import State
-from migrations_app.views.history import CSV_COLUMNS, harmless
 from tests import build
 
 pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+OLD, YOUNG = NOW - timedelta(days=40), NOW - timedelta(days=20)
 
 
-@pytest.fixture
-def viewer() -> Client:
-    client = Client()
-    client.force_login(build.user("vera", role="viewer"))
-    return client
+def make(state: State, *, finished: Any) -> Migration:
+    host = build.host(f"h{Host.objects.count()}")
+    migration = build.migration(build.vm(f"vm{host.pk}", on=host), to=build.host(f"{host.name}-to"), state=state)
+    Migration.objects.filter(pk=migration.pk).update(finished=finished, created=OLD)
+    return migration
 
 
-def test_the_history_filters_sorts_and_searches(viewer: Client) -> None:
-    h1, h2, h3 = build.host("h1"), build.host("h2"), build.host("h3")
-    build.migration(build.vm("web", on=h1), to=h2, state=State.COMPLETED, downtime_ms=80, reason="OPS-1")
-    build.migration(build.vm("db", on=h2), to=h3, state=State.FAILED, downtime_ms=20)
-
-    def found(**query: str) -> list[str]:
-        page = viewer.get(reverse("migrations:list"), query).context["page"]
-        return [migration.vm_name for migration in page]
-
-    assert sorted(found()) == ["db", "web"]
-    assert found(state="failed") == ["db"]
-    assert found(host="h1") == ["web"]
-    assert sorted(found(host="h2")) == ["db", "web"]
-    assert found(vm="WEB") == ["web"]
-    assert found(q="ops-1") == ["web"]
-    assert found(sort="downtime") == ["db", "web"]
-    assert found(sort="-downtime") == ["web", "db"]
-    assert sorted(found(sort="gap")) == sorted(found(sort="duration")) == ["db", "web"]
-    assert found(since="2999-01-01") == []
-    assert "No migration fits" in viewer.get(reverse("migrations:list"), {"q": "nowhere"}).content.decode()
-    assert viewer.get(reverse("migrations:list"), {"since": "yesterday", "page": "x"}).status_code == 200
-
-
-def test_an_empty_history_says_what_to_do_next(viewer: Client) -> None:
-    assert "Nothing was migrated yet" in viewer.get(reverse("migrations:list")).content.decode()
+def test_what_was_over_before_goes_with_all_that_hangs_on_it() -> None:
+    gone = [make(State.COMPLETED, finished=OLD), make(State.FAILED, finished=OLD)]
+    kept = [
+        make(State.COMPLETED, finished=YOUNG),
+        make(State.NEEDS_ATTENTION, finished=None),
+        make(State.COPYING, finished=None),
+        make(State.QUEUED, finished=None),
+    ]
+    assert MigrationStep.objects.filter(migration=gone[0]).exists()
+    plans = {
+        state: Evacuation.objects.create(purpose="bulk", state=state, created=OLD, finished=OLD, username="anna")
+        for state in (Evacuation.State.COMPLETED, Evacuation.State.RUNNING, Evacuation.State.PLANNED)
+    }
+    move = ImageMove.objects.create(
+        host=build.host("nfs"), source="nfs:/x", target="/mnt", token="t", state=ImageMove.State.CLEARED
+    )
+    ImageMove.objects.filter(pk=move.pk).update(created=OLD, finished=OLD)
+    found = history.prune(NOW - timedelta(days=30))
+    assert found == {"plans": 1, "migrations": 2, "moves of images": 1}
+    assert set(Migration.objects.values_list("pk", flat=True)) == {each.pk for each in kept}
+    assert not MigrationStep.objects.filter(migration=gone[0].pk).exists()
+    assert set(Evacuation.objects.values_list("state", flat=True)) == set(plans) - {Evacuation.State.COMPLETED}
+    assert AuditEvent.objects.get(action="forget history").detail == "1 × plans, 2 × migrations, 1 × moves of images"
 
 
-@pytest.mark.parametrize("count", [2, 30])
-def test_the_history_takes_as_many_statements_for_30_as_for_2(
-    count: int, viewer: Client, django_assert_max_num_queries: Any
+def test_the_audit_of_what_is_under_way_stays_and_batches_go_on_until_all_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    h1, h2 = build.host("h1"), build.host("h2")
-    for i in range(count):
-        build.migration(build.vm(f"vm-{i}", on=h1), to=h2, state=State.COMPLETED if i % 2 else State.COPYING)
-    with django_assert_max_num_queries(24):
-        viewer.get(reverse("migrations:list"))
+    monkeypatch.setattr(history, "BATCH", 2)
+    for outcome in ("succeeded", "failed", "refused", "cancelled", "succeeded", "pending"):
+        AuditEvent.objects.create(at=OLD, username="anna", source="web", action="x", target="y", outcome=outcome)
+    assert history.prune(NOW - timedelta(days=30)) == {"audit": 5}
+    assert {event.action for event in AuditEvent.objects.exclude(outcome="pending")} == {"forget history"}
+    assert history.prune(NOW - timedelta(days=30)) == {}
 
 
-def test_the_csv_has_the_filter_of_the_page_and_no_formulas(viewer: Client) -> None:
-    h1, h2 = build.host("h1"), build.host("h2")
-    ping = {"sent": 9, "lost": 1, "longest_gap_ms": 240}
-    reason = '=HYPERLINK("http://203.0.113.1")'
-    build.migration(build.vm("web", on=h1), to=h2, state=State.COMPLETED, reason=reason, ping=ping)
-    build.migration(build.vm("db", on=h1), to=h2, state=State.FAILED, error="-1 is no answer")
-    answer = viewer.get(reverse("migrations:export"), {"state": "completed"})
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
-    assert [row["vm_name"] for row in rows] == ["web"]
-    assert tuple(rows[0]) == CSV_COLUMNS
-    assert rows[0]["reason"] == f"'{reason}"
-    assert (rows[0]["ping_lost"], rows[0]["ping_longest_gap_ms"]) == ("1", "240")
-    assert "attachment" in answer["Content-Disposition"]
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1"])
-def test_what_a_spreadsheet_would_run_is_quoted(text: str) -> None:
-    assert harmless(text) == f"'{text}"
-    assert harmless("web-1") == "web-1"
+def test_it_is_done_once_an_hour_by_one_process_and_never_where_history_is_for_good(settings: Any) -> None:
+    cache.delete("history")
+    make(State.COMPLETED, finished=OLD)
+    settings.HISTORY_DAYS = 0
+    history.sweep()
+    assert Migration.objects.count() == 1
+    settings.HISTORY_DAYS = 30
+    history.sweep()
+    assert Migration.objects.count() == 0
+    make(State.COMPLETED, finished=OLD)
+    history.sweep()
+    assert Migration.objects.count() == 1
+    cache.delete("history")

@@ -11,7 +11,7 @@ from hosts import access, actions, filters, holds, sharing
 from hosts.errors import Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, filled, host_for, is_fragment, page_of, see_other
-from hosts.models import Host, HostGroup, HostState
+from hosts.models import Host, HostGroup, HostState, SavedView
 from hosts.views import vm_list
 from hosts.views.rows import sparks_of, with_counts
 
@@ -19,6 +19,20 @@ SHOWN_VOLUMES = 200
 """Of a pool, on a host's own page; the lists have pages."""
 
 SHOWN_PROOFS = 12
+COLUMNS: dict[str, tuple[str, str]] = {
+    "state": ("State", "state"),
+    "vms": ("VMs", ""),
+    "cpus": ("CPUs", "cpus"),
+    "memory": ("Memory", "memory_mib"),
+    "cpu": ("CPU", ""),
+    "versions": ("libvirt, QEMU", ""),
+    "model": ("CPU model", ""),
+    "address": ("Migration address", ""),
+    "note": ("Note", ""),
+    "seen": ("Last seen", "last_seen"),
+}
+"""Each column of the list with its head and, where it can be sorted by, the name that `?sort=` takes."""
+USUAL = ("state", "vms", "cpus", "memory", "cpu", "versions", "seen")
 KEPT = {"tag": "Tag", "libvirt": "libvirt", "qemu": "QEMU"}
 """Filters of the list that links set, and a tick takes away."""
 
@@ -27,11 +41,19 @@ KEPT = {"tag": "Tag", "libvirt": "libvirt", "qemu": "QEMU"}
 def listing(request: HtmxHttpRequest) -> HttpResponse:
     found = filters.HostFilter(filled(request), access.hosts_for(request.user).prefetch_related("groups"))
     page = page_of(request, found.qs)
+    chosen = [name for name in COLUMNS if name in request.GET.getlist("columns")] or list(USUAL)
+    kept = request.GET.copy()
+    kept.pop("page", None)
     shown = with_counts(page.object_list)
     context = {
         "page": page,
         "rows": shown,
-        "sparks": sparks_of(shown),
+        "sparks": sparks_of(shown) if "cpu" in chosen else {},
+        "columns": [COLUMNS[name] for name in chosen],
+        "column_names": chosen,
+        "all_columns": [(name, label) for name, (label, _) in COLUMNS.items()],
+        "query": kept.urlencode(),
+        "views": request.user.saved_views.filter(list=SavedView.List.HOSTS),
         "filter": found,
         "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance", *KEPT)),
         "kept_filters": [(name, (word, value)) for name, word in KEPT.items() if (value := request.GET.get(name))],

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from hosts import access, filters
-from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of, see_other
+from hosts.http import HtmxHttpRequest, filled, is_fragment, page_of
 from hosts.models import SavedView, VmState
 from hosts.views.rows import sparks_of, with_flags
 
@@ -31,7 +29,6 @@ BESIDE_OTHERS = ("state", "host", "memory", "cpu")
 FILTERS = ("q", "state", "host", "group", "tag", "attention", "stale")
 MOST_ROWS = 200
 """In one answer of `rows`; a page of the list shows fewer."""
-MOST_VIEWS = 30
 
 
 @require_safe
@@ -84,7 +81,7 @@ def around(request: HtmxHttpRequest) -> dict[str, Any]:
         "kinds": filters.ATTENTION,
         "hosts": access.hosts_for(request.user).order_by("name").values_list("name", flat=True),
         "all_columns": COLUMNS.items(),
-        "views": request.user.saved_views.all(),
+        "views": request.user.saved_views.filter(list=SavedView.List.VMS),
         "may_manage": access.may(request.user, access.MANAGE),
     }
 
@@ -96,28 +93,3 @@ def rows(request: HtmxHttpRequest) -> HttpResponse:
     found = filters.shown_vms(request.user).filter(uuid__in=named)
     context = table(request, found) | {"plain": "plain" in request.GET}
     return render(request, "hosts/_vm_rows.html", context)
-
-
-@require_POST
-def save_view(request: HtmxHttpRequest) -> HttpResponse:
-    """Keep the list as it is shown under a name; the same name again replaces what it stood for."""
-    name = " ".join(request.POST.get("name", "").split())
-    query = QueryDict(request.POST.get("query", "")[:2000]).urlencode()
-    mine = SavedView.objects.filter(user=request.user)
-    address = f"{reverse('hosts:vms')}?{query}"
-    if not name or len(name) > 40 or len(query) > 1000:
-        messages.error(request, "A view needs a name of at most 40 characters, and a filter that is not that long.")
-    elif mine.exclude(name=name).count() >= MOST_VIEWS:
-        messages.error(request, f"You have {MOST_VIEWS} views already; remove one first.")
-    else:
-        mine.update_or_create(user=request.user, name=name, defaults={"query": query})
-        messages.success(request, f"“{name}” is kept. To share it, pass its address on.")
-    return see_other(request, address)
-
-
-@require_POST
-def remove_view(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    view = get_object_or_404(SavedView, pk=pk, user=request.user)
-    view.delete()
-    messages.success(request, f"The view “{view.name}” was removed; no VM was touched.")
-    return see_other(request, reverse("hosts:vms"))

@@ -150,7 +150,7 @@ def test_a_first_sync_takes_a_fixed_number_of_statements_per_batch() -> None:
 def test_nothing_is_told_to_the_pages_when_nothing_changed(live_events: Any) -> None:
     h1 = build.host("h1")
     say(h1, report())
-    assert {event["topic"] for event in live_events()} == {"vms", f"vm.{WEB}"}
+    assert {event["topic"] for event in live_events()} == {"vms", "vm-list", f"vm.{WEB}"}
     say(h1, report())
     assert live_events() == []
 

@@ -143,3 +143,21 @@ def test_guests_are_found_by_the_new_name_of_their_host(operator: Client) -> Non
     build.vm("web", on=host)
     actions.edit_host(host=host, name="rack-7", actor=audit.SYSTEM)
     assert (names(operator, "q=rack-7"), names(operator, "q=kvm-1")) == (["web"], [])
+
+
+def test_hosts_have_columns_and_views_of_their_own(operator: Client) -> None:
+    host = build.host("kvm-1", cpu_model="EPYC")
+    host.note = "PSU 2 is dead"
+    host.save()
+    usual = operator.get("/hosts/").content.decode()
+    assert "Last seen" in usual and "PSU 2 is dead" not in usual
+    query = "columns=note&columns=model"
+    chosen = operator.get(f"/hosts/?{query}").content.decode()
+    assert "PSU 2 is dead" in chosen and "EPYC" in chosen and 'data-label="Last seen"' not in chosen
+    for kind, where in (("hosts", "/hosts/"), ("vms", "/vms/")):
+        answer = operator.post("/vms/views/", {"name": "Notes", "query": query, "list": kind})
+        assert answer["Location"] == f"{where}?{query}"
+    assert operator.get("/hosts/").content.decode().count(">Notes</a>") == 1
+    view = SavedView.objects.get(list="hosts")
+    assert operator.post(f"/vms/views/{view.pk}/remove/")["Location"] == "/hosts/"
+    assert SavedView.objects.get().list == "vms"

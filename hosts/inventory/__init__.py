@@ -17,7 +17,7 @@ from django.utils import timezone
 from hosts import holds, live
 from hosts.errors import DomainNotFound, Refused
 from hosts.inventory.placements import forget_host, record, settle, settle_host
-from hosts.inventory.reachability import mark_online, mark_unreachable, same_machine
+from hosts.inventory.reachability import mark_online, mark_unreachable, note_hostname, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
 from hosts.inventory.summary import WAITING_REASONS, running_copies
@@ -66,17 +66,19 @@ def look_at(
     connection: Connection,
     *,
     info: HostInfo | None = None,
+    known: tuple[str, str] = ("", ""),
     definitions: Collection[str] | None = None,
     only: Collection[str] | None = None,
 ) -> Look:
     """Ask a host, without a look into the database. Raises HostError.
 
     Four calls for the guests' states, however many there are, and one for each definition of those in `definitions`
-    (UUIDs; None: of all); six for the host, or two for its free memory where `info` is what it said on this connection.
+    (UUIDs; None: of all); six for the host, five where `known` holds its UUID and host name, or two for its free memory
+    where `info` is what it said on this connection.
     """
     asked = timezone.now()
     if info is None:
-        info = connection.info()
+        info = connection.info(known=known)
     elif only is None:
         info = replace(info, memory_free_mib=connection.free_memory_mib())
     domains = connection.domains(definitions=definitions)
@@ -130,11 +132,12 @@ def note_domain(host: Host, uuid: UUID | str, asked: datetime, domain: DomainSta
 
 
 def sync_storage(host: Host, connection: Connection) -> None:
-    """Bring pools and volumes up to date. Raises HostError.
+    """Bring pools and volumes up to date, and what the host calls itself. Raises HostError.
 
     libvirt reads each image's header to describe a volume, so a pool on a share that does not answer is left alone: each
     such question would hold one of libvirtd's few workers for as long as the share is away.
     """
+    note_hostname(host, connection.hostname())
     stale = Mount.objects.filter(host=host, state=MountState.STALE).values_list("target", flat=True)
     dead = [PurePosixPath(target) for target in stale]
     pools = connection.pools()

@@ -32,6 +32,11 @@ def mark_online(*, host: Host, info: HostInfo) -> None:
         settle_host(host)
 
 
+def note_hostname(host: Host, hostname: str) -> None:
+    """The host says that this is its name: a full sync believes what the row says, so that it costs a call less."""
+    _update(host, {"hostname": hostname})
+
+
 def mark_unreachable(*, host: Host, error: HostError, retry_at: datetime | None = None) -> None:
     """The host has not answered: say why, what to do and when it is tried again; its guests' states are unknown now."""
     went_away = host.state == HostState.ONLINE

@@ -161,13 +161,17 @@ class Connection:
             with suppress(TimeoutError):
                 closing.result(CLOSE_TIMEOUT_S)
 
-    def info(self, *, timeout_s: float = INFO_TIMEOUT_S) -> HostInfo:
-        """Six calls."""
-        return self.call(lambda: host_info.read_info(self._raw), timeout_s=timeout_s)
+    def info(self, *, known: tuple[str, str] = ("", ""), timeout_s: float = INFO_TIMEOUT_S) -> HostInfo:
+        """Six calls, or five where the host still has the UUID in `known`: then the host name beside it is believed."""
+        return self.call(lambda: host_info.read_info(self._raw, known=known), timeout_s=timeout_s)
+
+    def hostname(self, *, timeout_s: float = CALL_TIMEOUT_S) -> str:
+        """What the host calls itself."""
+        return self.call(lambda: str(self._raw.getHostname()), timeout_s=timeout_s)
 
     def free_memory_mib(self, *, timeout_s: float = CALL_TIMEOUT_S) -> int:
         """What guests can still get, page cache included: two calls."""
-        return self.call(lambda: host_info.read_memory_mib(self._raw)[1], timeout_s=timeout_s)
+        return self.call(lambda: host_info.read_free_mib(self._raw), timeout_s=timeout_s)
 
     def domains(
         self, *, definitions: Container[str] | None = None, timeout_s: float = LIST_TIMEOUT_S

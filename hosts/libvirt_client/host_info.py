@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import libvirt
 from lxml import etree
@@ -34,21 +34,28 @@ class HostInfo:
     memory_free_mib: int
 
 
-def read_info(raw: libvirt.virConnect) -> HostInfo:
-    """Six calls. The first ever on a host may take long: libvirtd asks each QEMU program what it can do."""
+def read_info(raw: libvirt.virConnect, *, known: tuple[str, str] = ("", "")) -> HostInfo:
+    """Six calls, or five where this is still the host of the UUID in `known`, whose host name stands beside it.
+
+    The first ever on a host may take long: libvirtd asks each QEMU program what it can do.
+    """
     capabilities = parse_xml(raw.getCapabilities())
     arch = text(capabilities, "host/cpu/arch")
-    # One that is offline has no socket. Where there is no topology, the question that costs a call more.
+    host_uuid = text(capabilities, "host/uuid")
+    # One that is offline has no socket.
     cpus = len(capabilities.findall("host/topology/cells/cell/cpus/cpu[@socket_id]"))
-    memory_mib, memory_free_mib = read_memory_mib(raw)
+    memory = _memory_stats(raw)
+    # Where there is no topology, or no such figures, the question that costs a call more.
+    info: Sequence[Any] = raw.getInfo() if memory is None or not cpus else ()
+    memory_mib, memory_free_mib = memory or (int(info[1]), _free_mib(raw))
     return HostInfo(
-        hostname=raw.getHostname(),
-        host_uuid=text(capabilities, "host/uuid"),
+        hostname=known[1] if known[1] and known[0] == host_uuid else raw.getHostname(),
+        host_uuid=host_uuid,
         libvirt_version=_version(raw.getLibVersion()),
         hypervisor_version=_hypervisor_version(raw, capabilities),
         cpu_model=text(capabilities, "host/cpu/model") or arch,
         cpu_arch=arch,
-        cpus=cpus or raw.getInfo()[2],
+        cpus=cpus or info[2],
         memory_mib=memory_mib,
         memory_free_mib=memory_free_mib,
     )
@@ -59,12 +66,28 @@ def read_memory_mib(raw: libvirt.virConnect) -> tuple[int, int]:
 
     Two calls: how many figures there are, and the figures.
     """
+    return _memory_stats(raw) or (int(raw.getInfo()[1]), _free_mib(raw))
+
+
+def read_free_mib(raw: libvirt.virConnect) -> int:
+    """What guests can still get, as `read_memory_mib` says; two calls."""
+    stats = _memory_stats(raw)
+    return _free_mib(raw) if stats is None else stats[1]
+
+
+def _free_mib(raw: libvirt.virConnect) -> int:
+    """What is free alone: all that a driver without figures of its memory says."""
+    return int(raw.getFreeMemory()) // 2**20
+
+
+def _memory_stats(raw: libvirt.virConnect) -> tuple[int, int] | None:
+    """None where libvirt's driver has no such figures: QEMU's has, the test driver has not."""
     try:
         stats = raw.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
             raise
-        return int(raw.getInfo()[1]), int(raw.getFreeMemory()) // 2**20
+        return None
     available_kib = sum(stats.get(key, 0) for key in ("free", "buffers", "cached"))
     return int(stats.get("total", 0)) // 2**10, int(available_kib) // 2**10
 

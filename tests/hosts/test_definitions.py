@@ -9,8 +9,9 @@ import pytest
 
 from hosts import inventory, reach
 from hosts.libvirt_client.domain_list import DomainState, read_all
+from hosts.libvirt_client.host_info import read_info
 from hosts.libvirt_client.states import State
-from hosts.models import Placement, VirtualMachine
+from hosts.models import Host, Placement, VirtualMachine
 from hosts.watcher.definitions import AT_ONCE, TURN_S, Definitions
 from tests import build
 from tests.hosts.nodes import write_node
@@ -79,6 +80,29 @@ def test_a_look_without_definitions_takes_four_calls_on_the_test_driver(db: None
         calls: Counter[str] = Counter()
         assert len(read_all(Counting(connection.raw, calls), definitions=())) == count
         assert calls == {"getAllDomainStats": 1, "listAllDomains": 3}
+
+
+def test_what_a_host_is_takes_seven_calls_at_first_sight_and_no_name_again_on_the_test_driver(db: None) -> None:
+    with reach.open_own(build.host("t", uri="test:///default")) as connection:
+        calls: Counter[str] = Counter()
+        raw: Any = Counting(connection.raw, calls)
+        info = read_info(raw)
+        whole = ["getCapabilities", "getHostname", "getLibVersion", "getVersion"]
+        # It has no figures of its memory: QEMU's driver needs no getInfo and no getFreeMemory.
+        assert calls == Counter([*whole, "getMemoryStats", "getInfo", "getFreeMemory"])
+        calls.clear()
+        assert read_info(raw, known=(info.host_uuid, info.hostname)) == info
+        assert calls["getHostname"] == 0 and calls.total() == 6
+        assert read_info(raw, known=("another machine", "x")).hostname == info.hostname
+
+
+def test_a_name_that_a_host_was_given_since_is_noted_with_its_storage_on_the_test_driver(db: None) -> None:
+    host = build.host("t", uri="test:///default")
+    with reach.open_own(host) as connection:
+        inventory.note_look(host, inventory.look_at(connection, known=("", "old-name"), definitions=()))
+        assert Host.objects.get().hostname == "old-name"
+        inventory.sync_storage(host, connection)
+        assert Host.objects.get().hostname == connection.info().hostname
 
 
 def test_a_look_without_definitions_keeps_what_the_rows_know_on_the_test_driver(db: None, tmp_path: Path) -> None:

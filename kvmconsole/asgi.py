@@ -18,6 +18,7 @@ from hosts.models import ApiToken  # noqa: E402
 from kvmconsole.api import user_of_token  # noqa: E402
 from kvmconsole.console_socket import ConsoleConsumer  # noqa: E402
 from kvmconsole.consumers import MigrationConsumer, PageConsumer  # noqa: E402
+from kvmconsole.warm_up import warm_up  # noqa: E402
 
 routes = [
     re_path(r"^ws/$", PageConsumer.as_asgi()),
@@ -40,3 +41,4 @@ async def websocket(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 application = ProtocolTypeRouter({"http": http, "websocket": websocket})
+warm_up()

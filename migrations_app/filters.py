@@ -5,6 +5,7 @@ from uuid import UUID
 import django_filters as filters
 from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
 
+from hosts.filters import OneOf
 from migrations_app.models import STATE_CHOICES, Evacuation, Migration
 
 SORTS = [
@@ -26,7 +27,7 @@ class MigrationFilter(filters.FilterSet):
     """`?q=` finds guest, hosts, user, reason and error; dates are days in UTC."""
 
     q = filters.CharFilter(method="search", label="Search")
-    state = filters.MultipleChoiceFilter(choices=STATE_CHOICES, label="State")
+    state = OneOf(choices=STATE_CHOICES, label="State")
     vm = filters.CharFilter(method="of_vm", label="VM")
     host = filters.CharFilter(method="at_host", label="Host")
     user = filters.CharFilter(field_name="username", label="User")
@@ -66,7 +67,7 @@ class MigrationFilter(filters.FilterSet):
 class EvacuationFilter(filters.FilterSet):
     """`?host=` is the host to be emptied, or to come home to."""
 
-    state = filters.MultipleChoiceFilter(choices=Evacuation.State.choices, label="State")
+    state = OneOf(choices=Evacuation.State.choices, label="State")
     host = filters.CharFilter(field_name="host_name", label="Host")
 
     class Meta:

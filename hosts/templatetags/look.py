@@ -236,7 +236,12 @@ def icon(name: str, label: str = "") -> SafeString:
 
 @register.simple_tag
 def name_options(names: Iterable[str], current: str | None) -> SafeString:
-    """The `<option>`s of a choice of names, `current` chosen: in one go, since there may be hundreds of them."""
+    """The `<option>`s of a choice of names, `current` chosen: rendered once, since there may be hundreds of them."""
+    return _name_options(tuple(names), current)
+
+
+@lru_cache(maxsize=32)
+def _name_options(names: tuple[str, ...], current: str | None) -> SafeString:
     pairs = ((" selected" if name == current else "", name) for name in names)
     return format_html_join("", "<option{}>{}</option>", pairs)
 

@@ -68,7 +68,7 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
     host = host_for(request, name)
-    here = filters.shown_vms(request.user).filter(placements__host=host, placements__present=True)
+    here = filters.listed_vms(request.user).filter(placements__host=host, placements__present=True)
     page = page_of(request, here)
     pools = host.pools.annotate(volume_count=Count("volumes")).order_by("name").prefetch_related("volumes")
     context = {

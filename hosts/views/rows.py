@@ -13,7 +13,7 @@ ACTIVE = Q(state__in=ACTIVE_STATES)
 
 
 def with_flags(vms: Iterable[VirtualMachine], user: access.AnyUser) -> list[dict[str, Any]]:
-    """Each guest (of filters.shown_vms) with its flags in the words of look.LOOKS, and whether `user` may operate it."""
+    """Each guest (of filters.listed_vms) with its flags in the words of look.LOOKS, and whether `user` may operate it."""
     operable = set(access.hosts_for(user, access.OPERATE).values_list("pk", flat=True))
     return [{"vm": vm, "flags": flags_of(vm), "may_operate": vm.host_id in operable} for vm in vms]
 

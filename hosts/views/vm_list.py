@@ -33,7 +33,7 @@ MOST_ROWS = 200
 
 @require_safe
 def listing(request: HtmxHttpRequest) -> HttpResponse:
-    found = filters.VmFilter(filled(request), filters.shown_vms(request.user))
+    found = filters.VmFilter(filled(request), filters.listed_vms(request.user))
     page = page_of(request, found.qs)
     kept = request.GET.copy()
     kept.pop("page", None)
@@ -90,6 +90,6 @@ def around(request: HtmxHttpRequest) -> dict[str, Any]:
 def rows(request: HtmxHttpRequest) -> HttpResponse:
     """The rows of the guests that the query string names (`vm`), as far as one may see them; rows.js puts them in place."""
     named = {uuid for text in request.GET.getlist("vm")[:MOST_ROWS] if (uuid := filters.uuid_of(text))}
-    found = filters.shown_vms(request.user).filter(uuid__in=named)
+    found = filters.listed_vms(request.user).filter(uuid__in=named)
     context = table(request, found) | {"plain": "plain" in request.GET}
     return render(request, "hosts/_vm_rows.html", context)

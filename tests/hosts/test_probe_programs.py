@@ -82,7 +82,7 @@ def test_a_probe_on_a_host_ends_with_its_input() -> None:
 def test_a_probe_that_can_not_run_says_why() -> None:
     here = Host(name="here", uri="qemu:///system")
     with reach.prober(here, ["sh", "-c", "echo it has no such thing"], interval_s=0.1, limit_s=60) as prober:
-        eventually(lambda: prober.error, timeout_s=20, what="the error")
+        eventually(lambda: prober.error, timeout_s=60, what="the error")
     assert prober.summary().sent == 0
 
 

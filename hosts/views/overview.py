@@ -98,7 +98,7 @@ def _away(host: Host) -> Attention:
 def _lost(mount: Mount) -> Attention:
     title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
     shown = ", ".join(mount.users[:3]) + (f" and {len(mount.users) - 3} more" if len(mount.users) > 3 else "")
-    text = f"{shown} run from it and wait. Bring {mount.source} back; don't force the VMs off while their writes wait."
+    text = f"Under {shown}. Bring {mount.source} back; don't force VMs off while their writes wait."
     return Attention("error", title, text, reverse("hosts:mounts", args=[mount.host.name]))
 
 

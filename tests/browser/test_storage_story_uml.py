@@ -1,5 +1,8 @@
-"""Shared storage from end to end: a host with a guest's image on its own disk, until that guest has migrated over the share."""
+"""Shared storage from end to end, from three bare hosts and all in the browser: the export is made, mounted, a guest's image
+moved onto it, the guest migrated over it; and the server's death holds up no page.
+"""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,26 +21,84 @@ from tests.lab.network import KVM_HOSTS
 from tests.real.guests import assert_guest
 
 pytestmark = [pytest.mark.browser, pytest.mark.uml, pytest.mark.timeout(720)]
+HIDE_EXPORTS = "mv /etc/exports /etc/exports.lab && : >/etc/exports && exportfs -ra"
+SHOW_EXPORTS = "rm -f /etc/exports.d/kvmconsole.exports; mv -f /etc/exports.lab /etc/exports; exportfs -ra"
+EXPORT_OPTIONS = "rw,sync,no_subtree_check,no_root_squash,fsid=1"
+"""The lab's own export has this fsid: what other tests mount stays the same file system."""
+SLOWEST_MS = 500
 CLEAN = f"mountpoint -q {MOUNT_TARGET} || rm -rf {MOUNT_TARGET}/*; rm -rf {MOUNT_TARGET}.kvmconsole-*"
 
 
 @pytest.fixture
 def local_guest(uml_lab: Lab) -> Iterator[GuestSpec]:
-    """Nothing is mounted, and `share` is defined on kvm-2 with its image in that host's own /mnt; afterwards as before."""
+    """Nothing is exported or mounted, and `share` is defined on kvm-2 with its image in that host's own /mnt; afterwards as
+    before."""
     uml_lab.guests.remove("share")
     for name in KVM_HOSTS:
         uml_lab.host(name).unmount_share()
     uml_lab.up(mounted=False)
+    uml_lab.host("nfs").run(["sh", "-c", HIDE_EXPORTS])
     host, spec = uml_lab.host("kvm-2"), uml_lab.guests.spec("share", memory_mib=128)
     make = 'mkdir -p "${1%/*}" && qemu-img create -q -f qcow2 -o preallocation=full "$1" "$2"'
     host.run(["sh", "-c", make, "lab", spec.image, str(DISK_BYTES)])
     host.run(["virsh", "define", "/dev/stdin"], 120, input_text=guest_xml.render(spec))
     yield spec
+    uml_lab.host("kvm-1").heal()
+    uml_lab.host("nfs").run(["sh", "-c", SHOW_EXPORTS])
     for name in KVM_HOSTS:
         uml_lab.host(name).run(["sh", "-c", CLEAN], check=False)
     mend(uml_lab)
     uml_lab.guests.remove("share")
     host.run(["sh", "-c", CLEAN], check=False)
+
+
+def export_by_page(page: Page, console: Console, lab: Lab) -> None:
+    """Add the NFS server, whose key is compared and trusted, and export the folder of the images to the hosts' network."""
+    server = lab.host("nfs")
+    page.goto(f"{console.url}/nfs-servers/add/")
+    page.get_by_label("Name", exact=True).fill("nas")
+    page.get_by_label("Address", exact=True).fill(server.address)
+    page.get_by_label("ssh target").fill(f"root@{server.address}")
+    page.get_by_role("button", name="Test and add").click()
+    page.get_by_role("button", name="Trust this key and add").click(timeout=60_000)
+    expect(page.get_by_role("heading", level=1, name="NFS server nas")).to_be_visible(timeout=60_000)
+    expect(page.locator("main")).to_contain_text("Nothing is exported")
+    page.get_by_label("Folder", exact=True).fill(EXPORT)
+    page.get_by_label("For", exact=True).fill(str(lab.network.subnet))
+    page.get_by_label("Options").fill(EXPORT_OPTIONS)
+    page.get_by_role("button", name="Export", exact=True).click(timeout=60_000)
+    row = page.locator("tr", has=page.get_by_text(EXPORT, exact=True))
+    expect(row).to_contain_text("the console's file", timeout=60_000)
+    assert_sound(page)
+
+
+def assert_a_dead_server_holds_up_no_page(page: Page, console: Console, lab: Lab, spec: GuestSpec) -> None:
+    """The server goes away under the guest that runs: every open page says so, and all answer as ever."""
+    page.goto(f"{console.url}/vms/")
+    lab.host("kvm-1").cut("nfs")
+    alert = page.locator("#storage-alert")
+    expect(alert).to_contain_text("Storage is gone under running VMs", timeout=90_000)
+    expect(alert).to_contain_text(spec.name)
+    hosts = [f"/hosts/kvm-1/{part}" for part in ("", "mounts/", "pools/")]
+    for path in ("/", "/vms/", "/storage/", "/storage/matrix/", "/migrations/", *hosts):
+        # Of three, since the machine of a test may be busy; a page that asked the server would never be quick.
+        fastest = min(_milliseconds(page, f"{console.url}{path}") for _ in range(3))
+        assert fastest < SLOWEST_MS, f"{path} took {fastest:.0f} ms"
+    page.goto(f"{console.url}/storage/matrix/")
+    expect(page.locator(".matrix")).to_contain_text("not answering")
+    assert_sound(page)
+    # Workers are free for others: a mount on the other host is tried and told.
+    page.goto(f"{console.url}/storage/group-mounts/?source={lab.host('nfs').address}:/home/none&target=/srv/none")
+    page.get_by_role("button", name="Mount", exact=True).click()
+    expect(page.locator("main")).to_contain_text("does not offer /home/none to kvm-2", timeout=90_000)
+    lab.host("kvm-1").heal()
+
+
+def _milliseconds(page: Page, url: str) -> float:
+    began = time.monotonic()
+    answer = page.request.get(url)
+    assert answer.ok, f"{url}: {answer.status}"
+    return (time.monotonic() - began) * 1000
 
 
 def move_images_by_page(page: Page, console: Console, lab: Lab) -> None:
@@ -85,6 +146,7 @@ def test_from_an_image_on_one_hosts_own_disk_to_a_guest_that_migrated(
     page = signed_in(console)
     for name in KVM_HOSTS:
         add_host(page, console, uml_lab, name)
+    export_by_page(page, console, uml_lab)
     mount_by_page(page, console, uml_lab, "kvm-1")
     move_images_by_page(page, console, uml_lab)
     for name in KVM_HOSTS:
@@ -93,3 +155,4 @@ def test_from_an_image_on_one_hosts_own_disk_to_a_guest_that_migrated(
     beats = uml_lab.heartbeat(local_guest.name)
     migrate_by_page(page, console, local_guest)
     assert_guest(uml_lab, local_guest.name, runs_on="kvm-1", not_on="kvm-2", before=beats)
+    assert_a_dead_server_holds_up_no_page(page, console, uml_lab, local_guest)

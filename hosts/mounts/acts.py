@@ -9,6 +9,7 @@ from hosts.models import Host, Mount
 from hosts.mounts import scripts
 from hosts.mounts.check import View, check_mounts, look, measure
 from hosts.mounts.fstab_file import edit_fstab
+from hosts.mounts.knocking import why_unmounted
 from hosts.mounts.messages import explain_mount, explain_unmount
 from hosts.mounts.users import guests_below
 from hosts.nfs import Hidden, NfsSource, hidden_by_mount, parse_options, validate_options, validate_target
@@ -170,9 +171,10 @@ def _mount_now(host: Host, share: NfsSource, target: str, options: str) -> None:
         _require_empty(host, target)
     if result.returncode == scripts.LOCKED:
         raise Refused(f"Another mount is under way on {host.name}.", host=host.name, hint="Try again in a moment.")
-    raise explain_mount(
+    error = explain_mount(
         returncode=result.returncode, stderr=result.stderr, source=share, host=host.name, limit_s=MOUNT_LIMIT_S
     )
+    raise why_unmounted(error, host=host, source=share, options=options)
 
 
 def keep_in_fstab(host: Host, share: NfsSource, target: str, options: str) -> None:

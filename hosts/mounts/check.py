@@ -1,7 +1,7 @@
 """What is mounted on a host, what should be, and whether its server answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from hosts.errors import HostError
 from hosts.fstab import Fstab, FstabEntry
 from hosts.models import Host, Mount, MountSample, MountState
 from hosts.mounts import scripts
+from hosts.mounts.knocking import why_silent
 from hosts.mounts.messages import KILLED
 from hosts.mounts.users import running_below
 from hosts.nfs import NFS_TYPES, MountFact, parse_findmnt, parse_mountstats, parse_options
@@ -66,6 +67,8 @@ class Health:
     size_bytes: int = 0
     used_bytes: int = 0
     said: str = ""
+    is_late: bool = False
+    """It gave no answer in time, rather than an error."""
 
 
 def check_mounts(host: Host) -> list[Mount]:
@@ -81,7 +84,7 @@ def check_mounts(host: Host) -> list[Mount]:
             + [entry.target for entry in view.fstab.entries if entry.fstype in NFS_TYPES]
             + list(rows)
         )
-        health = measure(host, [target for target in targets if view.at(target)])
+        health = _with_reasons(host, view, measure(host, [target for target in targets if view.at(target)]))
     except HostError as error:
         unknown = {"state": MountState.UNKNOWN, "detail": f"{error} {error.hint}", "latency_ms": None}
         return _store(host, [(row, unknown) for row in rows.values()], {})
@@ -127,8 +130,21 @@ def _health(status: int, latency_us: int, said: str) -> Health:
             answers=True, latency_ms=latency_us / 1000, size_bytes=block * blocks, used_bytes=block * (blocks - free)
         )
     if status == KILLED:
-        said = f"The server did not answer within {HEALTH_LIMIT_S} seconds."
+        return Health(answers=False, said=f"The server did not answer within {HEALTH_LIMIT_S} seconds.", is_late=True)
     return Health(answers=False, said=said)
+
+
+def _with_reasons(host: Host, view: View, health: dict[str, Health]) -> dict[str, Health]:
+    """Beside the silence of each mount, what the ports of its server tell: once for each server."""
+    told: dict[str, str] = {}
+    for target, well in health.items():
+        fact = view.at(target)
+        if well.is_late and fact and fact.is_nfs:
+            server = fact.source.partition(":/")[0]
+            if server not in told:
+                told[server] = why_silent(host, fact.source)
+            health[target] = replace(well, said=f"{well.said} {told[server]}".strip())
+    return health
 
 
 def _fields(row: Mount, fact: MountFact | None, entry: FstabEntry | None, health: Health | None) -> dict[str, Any]:

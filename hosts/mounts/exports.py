@@ -4,9 +4,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import live, reach, ssh
-from hosts.errors import CommandFailed
+from hosts.errors import CommandFailed, TimedOut
 from hosts.host_uri import validate_address
 from hosts.models import Export, Host
+from hosts.mounts.knocking import why_unlisted
 from hosts.mounts.messages import explain_showmount
 from hosts.nfs import parse_showmount, showmount_argv
 
@@ -20,11 +21,16 @@ def exports(server: str, via: Host | None = None) -> list[Export]:
     Raises InvalidInput(field="server"), or the HostError that says why there is no answer.
     """
     server = validate_address(server, field="server")
+    where = via.name if via else HERE
     try:
         result = _run(via, list(showmount_argv(server)))
+    except TimedOut as error:
+        raise why_unlisted(error, via=via, server=server, where=where) from error
     except CommandFailed as error:
-        where = via.name if via else HERE
-        raise explain_showmount(returncode=error.returncode, stderr=error.stderr, server=server, host=where) from error
+        told = explain_showmount(returncode=error.returncode, stderr=error.stderr, server=server, host=where)
+        if error.returncode != ssh.NOT_FOUND:
+            told = why_unlisted(told, via=via, server=server, where=where)
+        raise told from error
     offered = parse_showmount(result.stdout)
     with transaction.atomic():
         gone = Export.objects.filter(server=server).exclude(path__in=[export.path for export in offered])

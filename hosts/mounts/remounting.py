@@ -6,6 +6,7 @@ from hosts.models import Mount
 from hosts.mounts import scripts
 from hosts.mounts.acts import DEFAULT_OPTIONS, MOUNT_LIMIT_S, SSH_MARGIN_S, keep_in_fstab
 from hosts.mounts.check import check_mounts, look
+from hosts.mounts.knocking import why_unmounted
 from hosts.mounts.messages import explain_mount, explain_unmount
 from hosts.mounts.users import guests_below
 from hosts.nfs import NfsSource, known_options, parse_options, validate_options
@@ -57,10 +58,10 @@ def _remount_now(mount: Mount, source: NfsSource, options: str, before: str, *, 
         return
     if done.returncode != scripts.STAYS:
         check_mounts(host)
-    raise _refusal(mount, source, done.returncode, done.stderr)
+    raise _refusal(mount, source, options, done.returncode, done.stderr)
 
 
-def _refusal(mount: Mount, source: NfsSource, code: int, stderr: str) -> HostError:
+def _refusal(mount: Mount, source: NfsSource, options: str, code: int, stderr: str) -> HostError:
     name, target = mount.host.name, mount.target
     if code == scripts.STAYS:
         return explain_unmount(returncode=1, stderr=stderr, target=target, host=name, limit_s=MOUNT_LIMIT_S)
@@ -75,6 +76,7 @@ def _refusal(mount: Mount, source: NfsSource, code: int, stderr: str) -> HostErr
             hint="Unmount it, then mount it by its form, which offers to move these files onto the share.",
         )
     error = explain_mount(returncode=code, stderr=stderr, source=source, host=name, limit_s=MOUNT_LIMIT_S)
+    error = why_unmounted(error, host=mount.host, source=source, options=options)
     if code == scripts.LOST:
         error.message = f"{error.message} {target} on {name} is unmounted now: mounting it as it was failed too."
     else:

@@ -3,12 +3,13 @@
 `reach.py` and others use this package; nobody else starts ssh.
 """
 
-from hosts.ssh.command import SSH_FAILED, Result, SshTarget, argv_for, error_of, forward_argv, run
+from hosts.ssh.command import NOT_FOUND, SSH_FAILED, Result, SshTarget, argv_for, error_of, forward_argv, run
 from hosts.ssh.host_keys import HostKey, KeyState, scan_host_key
 from hosts.ssh.keyring import SshKeyring
 from hosts.ssh.stream import stream
 
 __all__ = [
+    "NOT_FOUND",
     "SSH_FAILED",
     "HostKey",
     "KeyState",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from threading import Semaphore, Thread
 
-from hosts import reach
+from hosts import reach, tcp_ports
 from hosts.domain_xml import Domain
 from hosts.errors import HostError
 from hosts.libvirt_client.connection import Connection
@@ -234,7 +234,7 @@ class _Round:
 
     def _connect(self, host: str, found: Listening, destination: Host) -> Way:
         numbers = [str(port) for port in found.ports or ()]
-        argv = ["sh", "-c", ports.CONNECT, "kvmconsole", host, str(ports.CONNECT_S), *numbers]
+        argv = ["sh", "-c", ports.CONNECT, "kvmconsole", host, str(tcp_ports.CONNECT_S), *numbers]
         way = ports.read_way(host, self._run_at_source(argv))
         if found.pid.isdigit() and any(how != "open" for _, how in way.tried):
             # Else it would hold the ports for a while, and who checks again is told that they are taken.

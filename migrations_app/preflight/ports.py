@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from hosts import tcp_ports
+
 LISTEN_S = 8
 """How long a listener that nobody comes to stays; libvirt itself skips ports that are taken."""
-CONNECT_S = 3
-"""Dropped packets show only by silence."""
-
 LISTEN = """
 import os, select, socket, sys, time
 low, high, limit_s, disks = map(int, sys.argv[1:5])
@@ -69,17 +68,13 @@ echo unable
 """Arguments: the first and the last port, 0 for what qemu.conf or libvirt's own default says; seconds to wait; the port
 for copied disks, 0 for none of its own."""
 
-CONNECT = r"""
+CONNECT = (
+    r"""
 host=$1 limit=$2; shift 2
 echo "resolved $(getent ahosts "$host" | head -n 1 | cut -d' ' -f1)"
-for port; do
-  (
-    said=$(timeout "$limit" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$host" "$port" 2>&1) && echo "port $port open" ||
-      { [ $? -eq 124 ] && echo "port $port silent" || echo "port $port refused ${said##*: }"; }
-  ) &
-done
-wait
 """
+    + tcp_ports.TRY
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +118,5 @@ def read_listening(output: str) -> Listening:
 
 def read_way(host: str, output: str) -> Way:
     """What CONNECT said."""
-    resolved, tried = "", []
-    for line in output.splitlines():
-        word, _, rest = line.partition(" ")
-        if word == "resolved":
-            resolved = rest.strip()
-        elif word == "port":
-            port, _, how = rest.partition(" ")
-            tried.append((int(port), how.strip()))
-    return Way(host=host, resolved=resolved, tried=tuple(sorted(tried)))
+    resolved = next((line.partition(" ")[2] for line in output.splitlines() if line.startswith("resolved ")), "")
+    return Way(host=host, resolved=resolved.strip(), tried=tcp_ports.read(output))

@@ -26,8 +26,8 @@ stat -c %i -- "$path/$name"
 """
 READ = """
 path=$1; shift
-cd -- "$path" || exit 1
-for name do echo "$name $(cat "./$name" 2>/dev/null) $(stat -c %i "./$name" 2>/dev/null)"; done
+[ -d "$path" ] || { echo "$path is no folder here" >&2; exit 1; }
+for name do echo "$name $(cat "$path/$name" 2>/dev/null) $(stat -c %i "$path/$name" 2>/dev/null)"; done
 """
 REMOVE = 'path=$1 name=$2; rm -f -- "$path/$name"'
 # What a shell says of a refused write, as strerror(3) has it in the C locale.
@@ -67,12 +67,12 @@ def last_same(path: str, writer: Host, reader: Host) -> SharingProof | None:
     return SharingProof.objects.filter(path=path, writer=writer, reader=reader, outcome=Outcome.SAME).first()
 
 
-def ask(*, path: str, hosts: Sequence[Host], actor: audit.Actor) -> AuditEvent:
+def ask(*, path: str, hosts: Sequence[Host], actor: audit.Actor, reason: str = "") -> AuditEvent:
     """Prove `path` between all of `hosts`, in the background. Raises InvalidInput; then nothing began."""
     path = validate_target(path)
     if not 2 <= len(hosts) <= MOST_HOSTS:
         raise InvalidInput(f"Choose 2 to {MOST_HOSTS} hosts.", field="hosts", hint="A host group chooses them.")
-    event = audit.begin(actor=actor, action="prove same storage", target=path, hosts=[*hosts])
+    event = audit.begin(actor=actor, action="prove same storage", target=path, hosts=[*hosts], reason=reason)
     jobs.nudge("hosts.prove_sharing", path, [host.pk for host in hosts], event.pk)
     return event
 
@@ -94,11 +94,20 @@ def prove(*, path: str, hosts: Sequence[Host], event: AuditEvent) -> list[Sharin
         written = dict(zip(names, workers.map(lambda host: _write(host, path, names[host.pk]), hosts), strict=True))
         read = dict(zip(names, workers.map(lambda host: _read(host, path, list(names.values())), hosts), strict=True))
         list(workers.map(lambda host: _run(host, REMOVE, path, names[host.pk]), hosts))
-    for writer in hosts:
-        for reader in hosts:
-            if writer != reader:
-                outcome, detail = _judge(writer, reader, names[writer.pk], written[writer.pk], read[reader.pk])
-                record(path=path, writer=writer, reader=reader, outcome=outcome, detail=detail)
+    now = timezone.now()
+    found = [
+        SharingProof(path=path, writer=writer, reader=reader, outcome=outcome, detail=detail, at=now)
+        for writer in hosts
+        for reader in hosts
+        if writer != reader
+        for outcome, detail in [_judge(writer, reader, names[writer.pk], written[writer.pk], read[reader.pk])]
+    ]
+    SharingProof.objects.bulk_create(
+        found,
+        update_conflicts=True,
+        unique_fields=["path", "writer", "reader"],
+        update_fields=["outcome", "detail", "at"],
+    )
     live.publish("storage", hosts=[host.pk for host in hosts])
     proofs = list(SharingProof.objects.filter(path=path, writer__in=hosts, reader__in=hosts))
     same = len([proof for proof in proofs if proof.outcome == Outcome.SAME])

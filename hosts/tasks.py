@@ -1,6 +1,6 @@
 """What workers do for hosts and their storage: nudges begin, sweeps find what no nudge did."""
 
-from hosts import actions, group_mounts, jobs, sharing
+from hosts import actions, group_mounts, jobs, proof_renewal, sharing
 from hosts.making import running
 from hosts.moving_images import runner
 
@@ -39,6 +39,12 @@ def pick_up_group_mounts() -> None:
 def prove_sharing(path: str, hosts: list[int], event: int) -> None:
     """Prove between hosts that they see the same storage, in a thread of its own."""
     sharing.launch(path, hosts, event)
+
+
+@jobs.sweep
+def renew_proofs() -> None:
+    """Prove anew what grew old."""
+    proof_renewal.sweep()
 
 
 @jobs.task("hosts.make_vm")

@@ -1,8 +1,14 @@
 """Whether two hosts see the same storage at a path, as a probe file has shown."""
 
+from datetime import timedelta
+
 from django.db import models
+from django.utils import timezone
 
 from hosts.models.inventory import Host
+
+OLD_AFTER = timedelta(days=2)
+"""Proofs are made anew every day; one that is older says that this failed to happen, as where a host is away."""
 
 
 class SharingProof(models.Model):
@@ -29,3 +35,13 @@ class SharingProof(models.Model):
 
     def __str__(self) -> str:
         return f"{self.path} on {self.writer} and {self.reader}: {self.get_outcome_display()}"
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was shown."""
+        return (timezone.now() - self.at).total_seconds()
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it may no longer hold."""
+        return self.age_s > OLD_AFTER.total_seconds()

@@ -1,14 +1,17 @@
 """Shares by hosts, and the one share on the one host that was clicked: how it is there, beside how others have it."""
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from hosts import access, share_matrix, sharing
@@ -48,16 +51,25 @@ def matrix(request: HtmxHttpRequest) -> HttpResponse:
     return render(request, "hosts/_matrix.html" if is_fragment(request) else "hosts/matrix.html", context)
 
 
-def _proven(hosts: list[Host]) -> dict[str, Counter[str]]:
-    """By path, how many pairs of `hosts` have come to which outcome: one statement."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+@dataclass
+class Proven:
+    """What is known of the pairs of some hosts at a path: how many came to which outcome, and when the oldest was shown."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    oldest: datetime | None = None
+
+
+def _proven(hosts: list[Host]) -> dict[str, Proven]:
+    """By path, what is known of pairs of `hosts`: one statement."""
+    proven: dict[str, Proven] = defaultdict(Proven)
     rows = SharingProof.objects.filter(writer__in=hosts, reader__in=hosts).order_by().values_list("path", "outcome")
-    for path, outcome, count in rows.annotate(count=Count("pk")):
-        counts[path][outcome] = count
-    return counts
+    for path, outcome, count, oldest in rows.annotate(count=Count("pk"), oldest=Min("at")):
+        proven[path].counts[outcome] = count
+        proven[path].oldest = min(oldest, proven[path].oldest or oldest)
+    return proven
 
 
-def _shown(row: Row, group: str, operable: set[int], proven: dict[str, Counter[str]]) -> dict[str, Any]:
+def _shown(row: Row, group: str, operable: set[int], proven: dict[str, Proven]) -> dict[str, Any]:
     """A row with what its button would do."""
     lacking = [cell for cell in row.lacking if cell.host.pk in operable]
     persists = [cell.mount.in_fstab for cell in row.cells if cell.is_here and cell.mount]
@@ -69,13 +81,14 @@ def _shown(row: Row, group: str, operable: set[int], proven: dict[str, Counter[s
     }
     if persists and sum(persists) * 2 > len(persists):
         values["persist"] = "on"
-    outcomes = proven.get(row.target, Counter())
+    known = proven.get(row.target, Proven())
     return {
         "row": row,
         "link": urlencode({"group": group, "source": row.source}),
         "lacking": lacking,
-        "same": outcomes["same"],
-        "pairs": sum(outcomes.values()),
+        "same": known.counts["same"],
+        "pairs": known.counts.total(),
+        "oldest": (timezone.now() - known.oldest).total_seconds() if known.oldest else None,
         "values": values,
         "form": f"{reverse('hosts:group-mounts')}?{urlencode(values)}",
     }

@@ -1,11 +1,15 @@
 """Same storage, proven: probe files really written and read on this machine, and what is made of every answer."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
-from hosts import audit, sharing
+from hosts import audit, proof_renewal, sharing
 from hosts.errors import InvalidInput
 from hosts.models import AuditEvent, Host, SharingProof
 from migrations_app.preflight import _with_proofs
@@ -125,6 +129,88 @@ def test_the_pages_show_proofs_and_a_button_asks_for_new_ones(client: Client) ->
     assert AuditEvent.objects.get(action="prove same storage").host_names == ["kvm-1", "kvm-2"]
     body = {"path": "/mnt", "hosts": ["kvm-1", "kvm-2"]}
     assert client.post("/api/v1/sharing-proofs", body, content_type="application/json").status_code == 202
+
+
+@pytest.fixture
+def renewals(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[list[str]]]:
+    """Run the sweep as if its minute were over; the hosts of each proof that was begun so far."""
+
+    def run() -> list[list[str]]:
+        cache.delete("proofs-looked-at")
+        proof_renewal.sweep()
+        begun = AuditEvent.objects.filter(action="prove same storage", reason=proof_renewal.REASON).order_by("pk")
+        return [event.host_names for event in begun]
+
+    cache.clear()
+    return run
+
+
+@pytest.mark.django_db
+def test_what_is_not_proven_is_proven_by_itself_and_again_after_a_day(
+    tmp_path: Path, renewals: Callable[[], list[list[str]]]
+) -> None:
+    hosts = two_hosts()
+    mounts = [build.mount(on=host, target=str(tmp_path)) for host in hosts]
+    assert renewals() == [["kvm-1", "kvm-2"]]
+    assert renewals() == [["kvm-1", "kvm-2"]]  # within the hour it is not begun again, whatever came of it
+    prove(tmp_path, hosts)
+    cache.clear()
+    assert len(renewals()) == 1
+    SharingProof.objects.filter(writer=hosts[0]).update(at=timezone.now() - proof_renewal.RENEWED_AFTER)
+    assert len(renewals()) == 2
+    found = prove(tmp_path, hosts)["kvm-1", "kvm-2"]
+    assert found.age_s < 60 and not found.is_old
+    assert AuditEvent.objects.filter(reason=proof_renewal.REASON).count() == 2
+    cache.clear()
+    mounts[0].delete()
+    SharingProof.objects.all().delete()
+    assert len(renewals()) == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("mount", "host"),
+    [
+        ({"state": "stale"}, {}),
+        ({"state": "missing"}, {}),
+        ({"source": "198.51.100.2:/home/other"}, {}),
+        ({"kind": "ext4"}, {}),
+        ({}, {"state": "unreachable"}),
+    ],
+)
+def test_nothing_is_written_by_itself_where_the_share_is_not_the_same_and_answering(
+    mount: dict[str, str], host: dict[str, str], renewals: Callable[[], list[list[str]]]
+) -> None:
+    build.mount(on=build.host("kvm-1"))
+    build.mount(on=build.host("kvm-2", **host), **mount)
+    assert renewals() == []
+
+
+@pytest.mark.django_db
+def test_many_hosts_are_proven_so_many_at_a_time(
+    renewals: Callable[[], list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "MOST_HOSTS", 2)
+    for number in range(5):
+        build.mount(on=build.host(f"kvm-{number}"))
+    for _ in range(3):
+        begun = renewals()
+    assert begun == [["kvm-0", "kvm-1"], ["kvm-2", "kvm-3"]]
+
+
+@pytest.mark.django_db
+def test_an_old_proof_is_marked_and_every_proof_shows_its_age(client: Client) -> None:
+    kvm_1, kvm_2 = two_hosts()
+    for host in (kvm_1, kvm_2):
+        build.mount(on=host)
+    for writer, reader, days in ((kvm_1, kvm_2, 3), (kvm_2, kvm_1, 1)):
+        sharing.record(path="/mnt", writer=writer, reader=reader, outcome="same")
+        SharingProof.objects.filter(writer=writer).update(at=timezone.now() - timedelta(days=days))
+    client.force_login(build.user("vera", role="viewer"))
+    page = client.get("/storage/matrix/", {"source": "198.51.100.2:/home/image", "on": "kvm-1"}).content.decode()
+    assert "2 of 2 pairs proven the same, the oldest 3\N{NO-BREAK SPACE}d ago" in page
+    assert page.count("no longer renewed") == 1
+    assert "1\N{NO-BREAK SPACE}d ago" in client.get("/hosts/kvm-2/").content.decode()
 
 
 @pytest.mark.django_db

@@ -10,7 +10,9 @@ from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.real
-FIREWALL = "nft add table inet t; nft add chain inet t i '{ type filter hook input priority 0; }'; nft add rule inet t i"
+FIREWALL = (
+    "nft add table inet t; nft add chain inet t i '{ type filter hook input priority 0; }'; nft add rule inet t i"
+)
 LISTEN = "nc -lk 2049 >/dev/null 2>&1 </dev/null & echo $! >/run/listener"
 FAULTS = {
     "the service is stopped": (":", "No NFS server answers on"),

@@ -87,7 +87,7 @@ class MountForm(ServiceForm):
     options = text("Options", f"Left empty: {DEFAULT_OPTIONS}", example=DEFAULT_OPTIONS, required=False, limit=1024)
     persist = forms.BooleanField(
         label="Keep after a restart",
-        help_text="Writes the mount to /etc/fstab on the host; a copy of the old file is kept beside it.",
+        help_text="By a systemd unit of the console's own, or by a line in /etc/fstab where the host has its shares there or runs no systemd.",
         required=False,
     )
 
@@ -237,7 +237,7 @@ class UnexportForm(forms.Form):
 
 
 class UnmountForm(forms.Form):
-    forget_fstab = forms.BooleanField(label="Also take its line out of /etc/fstab", required=False)
+    forget_fstab = forms.BooleanField(label="Mount it at no start of the host any more", required=False)
     allow_defined = forms.BooleanField(
         label="Unmount although VMs that are shut off have disks there",
         help_text="They can't be started on this host until the share is mounted again.",

@@ -85,7 +85,7 @@ def share_of(case: Case) -> Mount:
 def _mount(case: Case) -> None:
     share = share_of(case)
     mounts.mount(
-        host=case.destination, source=share.source, target=share.target, persist=share.in_fstab, actor=case.actor
+        host=case.destination, source=share.source, target=share.target, persist=share.is_kept, actor=case.actor
     )
 
 
@@ -118,7 +118,7 @@ FIXES = {
         "Mount the storage",
         "Mount the source's share on the destination?",
         (
-            "The share is mounted at the same path, and in /etc/fstab where the source has it there.",
+            "The share is mounted at the same path, and at each start of the host where the source has it so.",
             "It is refused where it would hide anything.",
         ),
         "The share is mounted there.",

@@ -120,6 +120,7 @@ class MountSerializer(serializers.ModelSerializer[Mount]):
             "condition",
             "wanted",
             "in_fstab",
+            "unit",
             "version",
             "options",
             "size_bytes",

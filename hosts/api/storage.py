@@ -98,7 +98,11 @@ class MountDetail(generics.GenericAPIView[Mount]):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("forget_fstab", bool, description="Also take its line out of /etc/fstab. Default: true.")
+            OpenApiParameter(
+                "forget_fstab",
+                bool,
+                description="Also mount it at no start of the host any more (fstab, unit). Default: true.",
+            )
         ],
         responses={204: None},
     )
@@ -108,7 +112,7 @@ class MountDetail(generics.GenericAPIView[Mount]):
         row = get_object_or_404(Mount.objects.select_related("host"), host=host, pk=pk)
         forget_fstab = request.query_params.get("forget_fstab", "true").lower() not in FALSE_WORDS
         row = mounts.unmount(mount=row, forget_fstab=forget_fstab, actor=actor_of(request))
-        if not row.in_fstab and not row.is_mounted:
+        if not row.is_kept and not row.is_mounted:
             mounts.forget(mount=row, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -88,8 +88,13 @@ class Mount(models.Model):
     target = models.CharField(max_length=1024)
     kind = models.CharField(max_length=20, default="nfs", help_text="File system type, as findmnt names it.")
     state = models.CharField(max_length=16, choices=MountState, default=MountState.UNKNOWN)
-    wanted = models.BooleanField(default=False, help_text="Asked for in the console or in the host's fstab.")
+    wanted = models.BooleanField(
+        default=False, help_text="Asked for in the console, in the host's fstab or by a unit of it."
+    )
     in_fstab = models.BooleanField(default=False)
+    unit = models.CharField(
+        max_length=255, blank=True, help_text="The systemd unit that mounts it at the host's start, where one does."
+    )
     version = models.CharField(max_length=10, blank=True)
     options = models.CharField(max_length=1024, blank=True)
     size_bytes = models.PositiveBigIntegerField(default=0)
@@ -111,6 +116,11 @@ class Mount(models.Model):
     @property
     def is_mounted(self) -> bool:
         return self.state in (MountState.HEALTHY, MountState.STALE, MountState.OTHER_SOURCE)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the host mounts it again at its start."""
+        return self.in_fstab or bool(self.unit)
 
     @property
     def is_lost(self) -> bool:

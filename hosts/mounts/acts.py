@@ -1,14 +1,13 @@
-"""Mount, unmount, and what fstab says of it."""
+"""Mount, unmount, and what is done at the host's start."""
 
 from pathlib import PurePosixPath
 
 from hosts import audit, holds, live, reach
-from hosts.errors import CommandFailed, HostError, Refused, WouldHide
-from hosts.fstab import Fstab, FstabEntry
+from hosts.errors import CommandFailed, Refused, WouldHide
 from hosts.models import Host, Mount
 from hosts.mounts import scripts
 from hosts.mounts.check import View, check_mounts, look, measure
-from hosts.mounts.fstab_file import edit_fstab
+from hosts.mounts.keeping import drop, keep, require_agrees, require_ours
 from hosts.mounts.knocking import why_unmounted
 from hosts.mounts.messages import explain_mount, explain_unmount
 from hosts.mounts.users import guests_below
@@ -35,7 +34,7 @@ def mount(
     actor: audit.Actor,
     reason: str = "",
 ) -> Mount:
-    """Mount `source` (SERVER:/path) at `target` on `host`, and with `persist` write it to /etc/fstab.
+    """Mount `source` (SERVER:/path) at `target` on `host`, and with `persist` at each start of it (see keeping.py).
 
     Refused where it would hide anything, where something is mounted already, behind a symbolic link, or below a share that
     does not answer. Raises InvalidInput before anything is asked of the host, Refused or another HostError after.
@@ -46,15 +45,16 @@ def mount(
     with audit.act(actor=actor, action="mount", target=what, hosts=[host], reason=reason) as event:
         view = look(host)
         _require_free(host, view, target)
-        _require_fstab_agrees(host, view, target, share)
+        require_agrees(host, view, target, share)
         _require_empty(host, target)
         _mount_now(host, share, target, options)
         if persist:
-            keep_in_fstab(host, share, target, options)
+            keep(host, view, share, target, options)
         Mount.objects.update_or_create(
             host=host,
             target=target,
-            defaults={"source": str(share), "wanted": True, "in_fstab": persist or view.wanted_at(target) is not None},
+            # How it is kept, the look below says.
+            defaults={"source": str(share), "wanted": True, "in_fstab": False, "unit": ""},
         )
         row = next(row for row in check_mounts(host) if row.target == target)
         event.detail = f"{row.get_state_display()}, options {row.options}"
@@ -64,7 +64,7 @@ def mount(
 def unmount(
     *, mount: Mount, forget_fstab: bool = False, allow_defined: bool = False, actor: audit.Actor, reason: str = ""
 ) -> Mount:
-    """Unmount a share, and with `forget_fstab` take its line out of /etc/fstab.
+    """Unmount a share, and with `forget_fstab` have it mounted at no start of the host: by no line in /etc/fstab, by no unit.
 
     Refused while a guest that is active on the host has a disk there, while a migration uses the host, and, unless
     `allow_defined`, where a guest that is shut off there is defined with a disk on it. Never forced, never lazy: a process
@@ -78,19 +78,23 @@ def unmount(
                 f"{target} on {host.name} stays mounted: {held}.", host=host.name, hint="Wait until that is over."
             )
         _require_unused(host, target, allow_defined=allow_defined)
+        view = look(host)
+        if forget_fstab:
+            require_ours(host, view, target)
         _unmount_now(host, target)
         if forget_fstab:
-            edit_fstab(host, lambda fstab: fstab.remove(target))
-        Mount.objects.filter(pk=mount.pk).update(wanted=False, in_fstab=False)
+            drop(host, view, target)
+        Mount.objects.filter(pk=mount.pk).update(wanted=False, in_fstab=False, unit="")
         return next(row for row in check_mounts(host) if row.target == target)
 
 
 def forget(*, mount: Mount, actor: audit.Actor) -> None:
-    """Take a share that is not mounted off the list. Refused while it is mounted or in fstab: it would come back."""
+    """Take a share that is not mounted off the list. Refused while it is mounted, or is at the host's start: it would come back."""
     what = f"{mount.source} at {mount.target} on {mount.host.name}"
     with audit.act(actor=actor, action="forget mount", target=what, hosts=[mount.host]):
-        if mount.is_mounted or mount.in_fstab:
-            raise Refused(f"{what} is still {'mounted' if mount.is_mounted else 'in fstab'}.", host=mount.host.name)
+        if mount.is_mounted or mount.is_kept:
+            still = "mounted" if mount.is_mounted else f"mounted by {mount.unit}" if mount.unit else "in fstab"
+            raise Refused(f"{what} is still {still}.", host=mount.host.name)
         mount.delete()
         live.publish("storage", hosts=[mount.host_id])
 
@@ -113,16 +117,6 @@ def _require_free(host: Host, view: View, target: str) -> None:
                 hint=f"Put {folder} right first.",
                 raw=health.said,
             )
-
-
-def _require_fstab_agrees(host: Host, view: View, target: str, share: NfsSource) -> None:
-    entry = view.fstab.find(target)
-    if entry and entry.source.rstrip("/") != str(share).rstrip("/"):
-        raise Refused(
-            f"/etc/fstab on {host.name} mounts {entry.source} at {target}.",
-            host=host.name,
-            hint="Choose another folder, or take that line out of fstab first.",
-        )
 
 
 def _require_empty(host: Host, target: str) -> None:
@@ -175,19 +169,6 @@ def _mount_now(host: Host, share: NfsSource, target: str, options: str) -> None:
         returncode=result.returncode, stderr=result.stderr, source=share, host=host.name, limit_s=MOUNT_LIMIT_S
     )
     raise why_unmounted(error, host=host, source=share, options=options)
-
-
-def keep_in_fstab(host: Host, share: NfsSource, target: str, options: str) -> None:
-    entry = FstabEntry(source=str(share), target=target, fstype="nfs", options=options)
-
-    def change(fstab: Fstab) -> Fstab:
-        return fstab if fstab.find(target) == entry else fstab.remove(target).add(entry)
-
-    try:
-        edit_fstab(host, change)
-    except HostError as error:
-        error.hint = f"{target} is mounted, but not so in /etc/fstab: look at it before {host.name} is restarted."
-        raise
 
 
 def _require_unused(host: Host, target: str, *, allow_defined: bool) -> None:

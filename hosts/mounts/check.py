@@ -8,10 +8,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from hosts import live, reach
+from hosts import live, mount_unit, reach
 from hosts.errors import HostError
 from hosts.fstab import Fstab, FstabEntry
 from hosts.models import Host, Mount, MountSample, MountState
+from hosts.mount_unit import MountUnit
 from hosts.mounts import scripts
 from hosts.mounts.knocking import why_silent
 from hosts.mounts.messages import KILLED
@@ -29,6 +30,7 @@ SHOWN = [
     "state",
     "wanted",
     "in_fstab",
+    "unit",
     "version",
     "options",
     "size_bytes",
@@ -47,15 +49,24 @@ class View:
     fstab: Fstab
     traffic: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Bytes read and written over the wire since each was mounted, by target."""
+    units: tuple[MountUnit, ...] = ()
+    has_systemd: bool = False
 
     def at(self, target: str) -> MountFact | None:
         """The mount in force at `target`: the last of those that lie over one another there."""
         return next((fact for fact in reversed(self.mounts) if fact.target == target), None)
 
     def wanted_at(self, target: str) -> FstabEntry | None:
-        """The line of fstab that mounts NFS at `target`."""
+        """What mounts NFS at `target` at the host's start: the line of fstab, or what a unit says."""
         entry = self.fstab.find(target)
-        return entry if entry and entry.fstype in NFS_TYPES else None
+        if entry and entry.fstype in NFS_TYPES:
+            return entry
+        unit = self.unit_at(target)
+        return unit.entry if unit else None
+
+    def unit_at(self, target: str) -> MountUnit | None:
+        """The systemd unit that mounts NFS at `target` at the host's start."""
+        return next((unit for unit in self.units if unit.is_enabled and unit.entry.target == target), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,7 @@ def check_mounts(host: Host) -> list[Mount]:
         targets = dict.fromkeys(
             [fact.target for fact in view.mounts if fact.is_nfs]
             + [entry.target for entry in view.fstab.entries if entry.fstype in NFS_TYPES]
+            + [unit.entry.target for unit in view.units if unit.is_enabled]
             + list(rows)
         )
         health = _with_reasons(host, view, measure(host, [target for target in targets if view.at(target)]))
@@ -94,18 +106,24 @@ def check_mounts(host: Host) -> list[Mount]:
     ]
     users = running_below(host, targets)
     fields = [
-        (row, {**_fields(row, fact, view.wanted_at(target), well), "users": users[target]})
-        for row, target, fact, well in found
+        (row, {**_fields(row, fact, view, target, well), "users": users[target]}) for row, target, fact, well in found
     ]
     return _store(host, fields, view.traffic)
 
 
 def look(host: Host) -> View:
-    """Ask the host's kernel and its fstab; asks no NFS server, so it can't hang on one. Raises HostError."""
+    """Ask the host's kernel, its fstab and its units; asks no NFS server, so it can't hang on one. Raises HostError."""
     said = reach.run(host, scripts.argv(scripts.LOOK), timeout_s=LOOK_TIMEOUT_S).stdout
     mounts, _, rest = said.partition(f"{scripts.SEPARATOR}\n")
-    fstab, _, stats = rest.partition(f"{scripts.SEPARATOR_OF_STATS}\n")
-    return View(tuple(parse_findmnt(mounts)), Fstab(fstab), parse_mountstats(stats))
+    fstab, _, rest = rest.partition(f"{scripts.SEPARATOR_OF_STATS}\n")
+    stats, _, units = rest.partition(f"{scripts.SEPARATOR_OF_UNITS}\n")
+    return View(
+        tuple(parse_findmnt(mounts)),
+        Fstab(fstab),
+        parse_mountstats(stats),
+        mount_unit.parse(units),
+        has_systemd=units.startswith("systemd\n"),
+    )
 
 
 def measure(host: Host, targets: Sequence[str]) -> dict[str, Health]:
@@ -147,13 +165,15 @@ def _with_reasons(host: Host, view: View, health: dict[str, Health]) -> dict[str
     return health
 
 
-def _fields(row: Mount, fact: MountFact | None, entry: FstabEntry | None, health: Health | None) -> dict[str, Any]:
-    """What the row says, from what is mounted at its target, what fstab wants there and how the server answers."""
+def _fields(row: Mount, fact: MountFact | None, view: View, target: str, health: Health | None) -> dict[str, Any]:
+    """What the row says, from what is mounted at its target, what the host mounts there at start and how the server answers."""
+    entry, unit = view.wanted_at(target), view.unit_at(target)
     wanted_source = entry.source if entry else row.source if row.wanted else ""
     fields: dict[str, Any] = {
-        # Who takes the line out of fstab by hand does not want it any more.
-        "wanted": entry is not None or (row.wanted and not row.in_fstab),
-        "in_fstab": entry is not None,
+        # Who takes it out of fstab or disables its unit by hand does not want it any more.
+        "wanted": entry is not None or (row.wanted and not row.is_kept),
+        "in_fstab": entry is not None and not (unit and unit.entry is entry),
+        "unit": unit.name if unit else "",
         "source": wanted_source or (fact.source if fact else row.source),
         "detail": "",
         "latency_ms": None,

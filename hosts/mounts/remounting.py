@@ -4,8 +4,9 @@ from hosts import audit, holds, reach
 from hosts.errors import HostError, Refused
 from hosts.models import Mount
 from hosts.mounts import scripts
-from hosts.mounts.acts import DEFAULT_OPTIONS, MOUNT_LIMIT_S, SSH_MARGIN_S, keep_in_fstab
+from hosts.mounts.acts import DEFAULT_OPTIONS, MOUNT_LIMIT_S, SSH_MARGIN_S
 from hosts.mounts.check import check_mounts, look
+from hosts.mounts.keeping import keep
 from hosts.mounts.knocking import why_unmounted
 from hosts.mounts.messages import explain_mount, explain_unmount
 from hosts.mounts.users import guests_below
@@ -13,7 +14,7 @@ from hosts.nfs import NfsSource, known_options, parse_options, validate_options
 
 
 def remount(*, mount: Mount, options: str = "", actor: audit.Actor, reason: str = "") -> Mount:
-    """Unmount the share and mount it again with `options`, also in fstab where it stands there; where that fails it is
+    """Unmount the share and mount it again with `options`, also at the host's start where it is kept; where that fails it is
     mounted as it was.
 
     Refused while a guest that is active on the host has a disk there, except to make a read-only share writable, which needs
@@ -27,7 +28,8 @@ def remount(*, mount: Mount, options: str = "", actor: audit.Actor, reason: str 
             raise Refused(
                 f"{target} on {host.name} stays as it is: {held}.", host=host.name, hint="Wait until it is over."
             )
-        there = look(host).at(target)
+        view = look(host)
+        there = view.at(target)
         if there is None or not there.is_nfs:
             raise Refused(f"No share is mounted at {target} on {host.name}.", host=host.name, hint="Mount it instead.")
         active, _ = guests_below(host=host, target=target)
@@ -40,8 +42,8 @@ def remount(*, mount: Mount, options: str = "", actor: audit.Actor, reason: str 
             )
         source = NfsSource.parse(there.source)
         _remount_now(mount, source, "rw" if in_place else options, known_options(there.options), in_place=in_place)
-        if mount.in_fstab:
-            keep_in_fstab(host, source, target, options)
+        if view.wanted_at(target):
+            keep(host, view, source, target, options)
         row = next(row for row in check_mounts(host) if row.target == target)
         event.detail = f"{row.get_state_display()}, options {row.options}"
     return row

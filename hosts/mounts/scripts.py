@@ -4,6 +4,8 @@ Exit codes from 70 on are ours; below them are those of the last command. `timeo
 for a dead NFS server, since those waits are killable (TASK_KILLABLE, Linux 2.6.25).
 """
 
+from hosts.mount_unit import FOLDER, MARK
+
 LOCK = """
 exec 9>/run/kvmconsole-mounts.lock
 flock -w 25 9 || { echo "another mount or unmount is under way on this host" >&2; exit 76; }
@@ -12,14 +14,25 @@ flock -w 25 9 || { echo "another mount or unmount is under way on this host" >&2
 
 IS_LINK, IS_MOUNT, NOT_EMPTY, NOT_A_FOLDER, CHANGED, LOCKED, NOT_MOUNTED = 71, 72, 73, 74, 75, 76, 77
 STAYS, LOST = 78, 79
+NO_SYSTEMD, FOREIGN, COMPLAINED = 80, 81, 82
 
-SEPARATOR, SEPARATOR_OF_STATS = "=== fstab ===", "=== mountstats ==="
+SEPARATOR, SEPARATOR_OF_STATS, SEPARATOR_OF_UNITS = "=== fstab ===", "=== mountstats ===", "=== units ==="
 LOOK = f"""
 findmnt --json --list --bytes --output TARGET,SOURCE,FSTYPE,OPTIONS
 echo '{SEPARATOR}'
 cat /etc/fstab
 echo '{SEPARATOR_OF_STATS}'
 grep -E '^device .* with fstype nfs|^[[:space:]]+bytes:' /proc/self/mountstats 2>/dev/null
+echo '{SEPARATOR_OF_UNITS}'
+[ -d /run/systemd/system ] && echo systemd
+for unit in {FOLDER}/*.mount; do
+    [ -f "$unit" ] || continue
+    echo "unit ${{unit##*/}}"
+    for link in {FOLDER}/*.wants/"${{unit##*/}}" {FOLDER}/*.requires/"${{unit##*/}}"; do
+        if [ -L "$link" ]; then echo enabled; fi
+    done
+    grep -E '^({MARK}|(What|Where|Type|Options)=.*)$' -- "$unit"
+done
 exit 0
 """
 
@@ -135,6 +148,51 @@ if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi
 """
 )
 """Takes the new text as its input. The last text before it is kept in /etc/fstab.kvmconsole-backup."""
+
+WRITE_UNIT = (
+    LOCK
+    + f"""
+name=$1 target=$2 folder={FOLDER} file={FOLDER}/$1
+[ -d /run/systemd/system ] || exit {NO_SYSTEMD}
+if [ -e "$file" ] && ! grep -qxF -e '{MARK}' -- "$file"; then exit {FOREIGN}; fi
+work=$(mktemp -d "$folder/.kvmconsole.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+cat >"$work/$name" && chmod 644 "$work/$name" && sync "$work/$name" || exit 1
+[ "$(systemd-escape --path --suffix=mount -- "$target")" = "$name" ] || exit {COMPLAINED}
+said=$(timeout -s KILL 20 systemd-analyze verify "$work/$name" 2>&1 | grep -F -e "$name:")
+if [ -n "$said" ]; then printf '%s\\n' "$said" >&2; exit {COMPLAINED}; fi
+had=
+if [ -e "$file" ]; then cp -p -- "$file" "$work/before" && had=yes || exit 1; fi
+mv -f -- "$work/$name" "$file" || exit 1
+accepted() {{
+    timeout -s KILL 20 systemctl daemon-reload || return 1
+    state=$(systemctl show --property=LoadState --value -- "$name")
+    [ "$state" = loaded ] || {{ echo "$name: $state" >&2; return 1; }}
+    timeout -s KILL 20 systemctl enable --quiet -- "$name"
+}}
+accepted && exit 0
+if [ -n "$had" ]; then
+    mv -f -- "$work/before" "$file"
+else
+    systemctl --quiet disable -- "$name" 2>/dev/null
+    rm -f -- "$file" "$folder/remote-fs.target.wants/$name"
+fi
+timeout -s KILL 20 systemctl daemon-reload 2>/dev/null
+exit {COMPLAINED}
+"""
+)
+"""Input: the unit's text. Verified before it is put in place, and taken back where systemd does not load or enable it."""
+
+REMOVE_UNIT = (
+    LOCK
+    + f"""
+name=$1 file={FOLDER}/$1
+[ -e "$file" ] || exit 0
+grep -qxF -e '{MARK}' -- "$file" || exit {FOREIGN}
+timeout -s KILL 20 systemctl --quiet disable -- "$name" || exit {COMPLAINED}
+rm -f -- "$file" && timeout -s KILL 20 systemctl daemon-reload
+"""
+)
 
 
 def argv(script: str, *arguments: str) -> list[str]:

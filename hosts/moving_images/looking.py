@@ -9,6 +9,7 @@ from hosts import mounts, reach
 from hosts.errors import CommandFailed, Refused
 from hosts.models import ImageMove, ImageMoveFile
 from hosts.mounts.check import look
+from hosts.mounts.keeping import require_agrees
 from hosts.mounts.knocking import why_unmounted
 from hosts.mounts.messages import explain_mount
 from hosts.moving_images import facts, guests, record, scripts
@@ -103,13 +104,7 @@ def _require_place(move: ImageMove) -> None:
             host=move.host.name,
             hint="Unmount that first: a folder with a mount in it is not moved.",
         )
-    entry = view.fstab.find(move.target)
-    if entry and entry.source.rstrip("/") != move.source.rstrip("/"):
-        raise Refused(
-            f"/etc/fstab on {move.host.name} mounts {entry.source} at {move.target}.",
-            host=move.host.name,
-            hint="Take that line out of fstab first.",
-        )
+    require_agrees(move.host, view, move.target, NfsSource.parse(move.source))
 
 
 def _of_entries(move: ImageMove, entries: list[facts.Entry]) -> tuple[list[str], list[str]]:

@@ -72,7 +72,7 @@ def _proven(hosts: list[Host]) -> dict[str, Proven]:
 def _shown(row: Row, group: str, operable: set[int], proven: dict[str, Proven]) -> dict[str, Any]:
     """A row with what its button would do."""
     lacking = [cell for cell in row.lacking if cell.host.pk in operable]
-    persists = [cell.mount.in_fstab for cell in row.cells if cell.is_here and cell.mount]
+    persists = [cell.mount.is_kept for cell in row.cells if cell.is_here and cell.mount]
     values = {
         "source": row.source,
         "target": row.target,

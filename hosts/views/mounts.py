@@ -45,7 +45,7 @@ def of_host(request: HtmxHttpRequest, name: str) -> HttpResponse:
 def unmount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
     host = host_for(request, name, access.OPERATE)
     mount = get_object_or_404(Mount.objects.select_related("host"), host=host, pk=pk)
-    form = UnmountForm(request.POST or None, initial={"forget_fstab": mount.in_fstab})
+    form = UnmountForm(request.POST or None, initial={"forget_fstab": mount.is_kept})
     back = back_or(request, reverse("hosts:mounts", args=[host.name]))
     context: dict[str, Any] = {"host": host, "mount": mount, "form": form, "held": holds.why(host=host), "back": back}
     if request.method != "POST":

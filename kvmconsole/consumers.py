@@ -30,6 +30,8 @@ SIGNED_OUT, FORBIDDEN = 4401, 4403
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_ROWS = 500
 """More rows than a page shows."""
+JOIN_AGAIN_S = 3600.0
+"""The channel layer forgets after a day who is in a group; pages stay open longer."""
 LISTENERS: Counter[str] = Counter()
 """How many sockets of this process listen to each topic."""
 
@@ -89,12 +91,17 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_discard(topic, self.channel_name)
 
     async def keep_looking(self) -> None:
-        """Look at the rights before they are too old, so that an event need not wait for that."""
+        """Look at the rights before they are too old, so that an event need not wait for that, and stay in the groups."""
+        joined = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_AGAIN_S * random.uniform(0.5, 0.9))
             if not await self.look_again():
                 await self.close(SIGNED_OUT)
                 return
+            if time.monotonic() - joined > JOIN_AGAIN_S:
+                joined = time.monotonic()
+                for topic in list(self.heard):
+                    await self.channel_layer.group_add(topic, self.channel_name)
 
     async def look_again(self) -> bool:
         """Read the user's rights; False where the user was disabled or lost them all."""

@@ -147,7 +147,10 @@ else:
     # socket_timeout and max_connections said outright: redis-py 8 changed their defaults (django/channels_redis issue 422).
     layer_host: dict[str, Any] = {"address": REDIS_URL, "socket_timeout": None, "max_connections": 5000}
     CHANNEL_LAYERS = {
-        "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [layer_host]}}
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [layer_host], "capacity": 2000},
+        }
     }
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
     HUEY = RedisHuey("kvmconsole", url=REDIS_URL, results=False)

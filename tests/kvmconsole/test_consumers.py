@@ -184,6 +184,23 @@ async def test_a_picture_is_made_only_for_a_page_that_listens(settings: Any) -> 
     assert made == ["vms"] and not live.is_heard("vms")
 
 
+async def test_a_page_that_the_layer_forgot_joins_its_groups_again(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    # Only this one can be made to forget.
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "kvmconsole.channel_layer.ThreadSafeInMemoryLayer"}}
+    monkeypatch.setattr("kvmconsole.consumers.LOOK_AGAIN_S", 0.2)
+    monkeypatch.setattr("kvmconsole.consumers.JOIN_AGAIN_S", 0.0)
+    _, everybody, _ = await in_thread(seed)
+    page = socket("/ws/?topic=vms", ORIGIN, everybody)
+    assert (await page.connect())[0]
+    get_channel_layer().groups.clear()
+    await asyncio.sleep(1)
+    await in_thread(live.publish, "vms")
+    assert 'data-topic="vms"' in await page.receive_from(timeout=5)
+    await page.disconnect()
+
+
 async def test_what_a_vm_does_comes_with_the_signal_to_who_may_see_its_host() -> None:
     """The signal alone goes to who sees another host that has a copy of it."""
 

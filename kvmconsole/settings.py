@@ -128,6 +128,7 @@ TEMPLATES = [
 
 DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "kvmconsole.sqlite"
     # WAL with IMMEDIATE is what keeps several writers from failing with "database is locked".
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,

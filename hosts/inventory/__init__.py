@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -94,9 +95,10 @@ def note_look(host: Host, look: Look) -> None:
             hint=f"Remove {host.name}, or correct its URI.",
         )
     reports = [report_of(domain) for domain in look.domains]
-    mark_online(host=host, info=look.info)
     only = None if look.only is None else [UUID(uuid) for uuid in look.only]
-    record(host=host, reports=reports, asked=look.asked, only=only)
+    with transaction.atomic():
+        mark_online(host=host, info=look.info)
+        record(host=host, reports=reports, asked=look.asked, only=only)
 
 
 def sync_host(host: Host, connection: Connection) -> None:

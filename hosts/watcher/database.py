@@ -24,3 +24,20 @@ def turn() -> Iterator[None]:
     """The same, and wait for a turn first. Ask no host inside: one that hangs would take a turn from all others."""
     with _turns, own_database():
         yield
+
+
+_spare = threading.Semaphore(2)
+"""So many turns may be for definitions: after a start the states of all hosts come before those."""
+
+
+@contextmanager
+def spare_turn() -> Iterator[bool]:
+    """A turn for what can wait, if there is one: whoever stood in line for it would miss events meanwhile."""
+    if not _spare.acquire(blocking=False):
+        yield False
+        return
+    try:
+        with turn():
+            yield True
+    finally:
+        _spare.release()

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from hosts import inventory, jobs, mounts, reach
@@ -22,7 +23,7 @@ from hosts.libvirt_client.events import Event
 from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host, Mount, MountState
 from hosts.watcher.aside import STORAGE_SLOTS, Aside
-from hosts.watcher.database import turn
+from hosts.watcher.database import spare_turn, turn
 from hosts.watcher.definitions import Definitions
 from hosts.watcher.usage import UsageLook
 
@@ -54,6 +55,7 @@ class HostWatch:
         self._stopping = threading.Event()
         self._requested = self._answered = host.sync_requested
         self._failures = 0
+        self._unwritten: inventory.Look | None = None
         self._storage = Aside(f"storage {host.name}", self._look_at_storage, STORAGE_SLOTS)
         self._usage = UsageLook(host)
         self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
@@ -90,6 +92,11 @@ class HostWatch:
                 return
             except HostError as error:
                 failure = error
+            except DatabaseError:
+                # No fault of the host: its row stays as it is.
+                log.exception("%s could not write what it found, and begins anew", self._thread.name)
+                self._stopping.wait(random.uniform(1, 3))
+                continue
             except Exception as error:
                 log.exception("watching %s failed", self._thread.name)
                 failure = HostError(
@@ -114,6 +121,7 @@ class HostWatch:
     def _follow(self, host: Host, connection: Connection) -> None:
         """The states of all guests first, then their definitions some at a time; after that only what changes."""
         definitions, info = Definitions(), None
+        self._unwritten = None
         last_full, next_full, next_storage, next_definitions = time.monotonic(), 0.0, 0.0, 0.0
         while not self._stopping.is_set():
             now = time.monotonic()
@@ -122,14 +130,15 @@ class HostWatch:
                 info = self._look(host, connection, definitions, info, elapsed_s=now - last_full)
                 self._failures = 0
                 last_full, next_full = now, now + FULL_SYNC_EVERY_S * random.uniform(0.9, 1.1)
-            elif definitions and info and now >= next_definitions:
-                self._read(host, connection, definitions.take(), info)
-                next_definitions = time.monotonic() + DEFINITIONS_EVERY_S
+            elif (definitions or self._unwritten) and info and now >= next_definitions:
+                self._read(host, connection, definitions, info)
+                next_definitions = time.monotonic() + DEFINITIONS_EVERY_S * random.uniform(0.5, 1.5)
             if now >= next_storage:
                 self._storage.ask()
                 next_storage = now + STORAGE_EVERY_S * random.uniform(0.9, 1.1)
             self._usage.ask_if_due(now)
-            wake = min(next_full, next_storage, self._usage.due, next_definitions if definitions else next_full)
+            reading = next_definitions if definitions or self._unwritten else next_full
+            wake = min(next_full, next_storage, self._usage.due, reading)
             if self._take_events(host, connection, definitions, wake - time.monotonic()):
                 next_full = 0.0
             connection.require_alive()
@@ -144,11 +153,15 @@ class HostWatch:
             inventory.note_look(host, look)
         return look.info
 
-    def _read(self, host: Host, connection: Connection, uuids: list[str], info: HostInfo) -> None:
-        """Four calls, and one for each definition."""
-        look = inventory.look_at(connection, info=info, definitions=uuids, only=uuids)
-        with turn():
-            inventory.note_look(host, look)
+    def _read(self, host: Host, connection: Connection, definitions: Definitions, info: HostInfo) -> None:
+        """Four calls, and one for each definition; written now or, where others have their turn, the next time."""
+        if self._unwritten is None:
+            uuids = definitions.take()
+            self._unwritten = inventory.look_at(connection, info=info, definitions=uuids, only=uuids)
+        with spare_turn() as is_ours:
+            if is_ours:
+                inventory.note_look(host, self._unwritten)
+                self._unwritten = None
 
     def _take_events(self, host: Host, connection: Connection, definitions: Definitions, wait_s: float) -> bool:
         """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date.

@@ -22,6 +22,8 @@ WRITE = """
 path=$1 name=$2
 [ -d "$path" ] || { echo "$path is no folder here" >&2; exit 1; }
 printf '%s' "$name" >"$path/$name" || exit 1
+# A full share may say so only when the client writes its cache back.
+sync "$path/$name" || exit 1
 stat -c %i -- "$path/$name"
 """
 READ = """

@@ -13,9 +13,9 @@ from hosts.errors import HostError, Refused, TimedOut, Unreachable
 from hosts.models import AuditEvent, Export, Host, Mount, MountState
 from tests import build
 from tests.console import eventually
-from tests.lab.fixtures import GuestFactory
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
+from tests.real import moving
 from tests.real.keys import ACTOR, authorise, trust_key
 
 pytestmark = [pytest.mark.real, pytest.mark.uml]
@@ -150,13 +150,26 @@ def test_a_mount_that_a_process_holds_stays(uml_lab: Lab, kvm_1: Host) -> None:
         lab_host.run(["sh", "-c", "kill $(cat /run/holder)"], check=False)
 
 
-def test_a_mount_that_guests_use_stays(uml_lab: Lab, uml_guest: GuestFactory, kvm_1: Host) -> None:
-    spec = uml_guest()
+@pytest.fixture
+def user_of_the_share(uml_lab: Lab) -> Iterator[str]:
+    """A machine that runs on kvm-1 with a disk on the share, and nothing to boot: it is up at once."""
+    lab_host, disk = uml_lab.host("kvm-1"), "/mnt/user.qcow2"
+    lab_host.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"])
+    moving.define(lab_host, "user", disk, start=True)
+    yield "user"
+    for act in ("destroy", "undefine"):
+        lab_host.run(["virsh", act, "user"], check=False)
+    lab_host.mount_share()
+    lab_host.run(["rm", "-f", disk])
+
+
+def test_a_mount_that_guests_use_stays(uml_lab: Lab, user_of_the_share: str, kvm_1: Host) -> None:
+    name = user_of_the_share
     row = next(row for row in mounts.check_mounts(kvm_1) if row.target == "/mnt")
-    with pytest.raises(Refused, match=f"{spec.name} runs from it"):
+    with pytest.raises(Refused, match=f"{name} runs from it"):
         mounts.unmount(mount=row, allow_defined=True, actor=ACTOR)
-    uml_lab.host("kvm-1").virsh("destroy", spec.name)
-    with pytest.raises(Refused, match=f"{spec.name} on kvm-1 is defined with a disk below /mnt"):
+    uml_lab.host("kvm-1").virsh("destroy", name)
+    with pytest.raises(Refused, match=f"{name} on kvm-1 is defined with a disk below /mnt"):
         mounts.unmount(mount=row, actor=ACTOR)
     assert source_at(uml_lab.host("kvm-1"), "/mnt")
     row = mounts.unmount(mount=row, allow_defined=True, actor=ACTOR)

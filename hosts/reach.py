@@ -155,8 +155,9 @@ WHILE_WATCHED = """
 limit=$1; shift
 trap : TERM
 timeout "$limit" "$@" </dev/null & program=$!
-{ while kill -0 "$program"; do sleep 1; done; kill -HUP $$; } </dev/null >/dev/null 2>&1 & watcher=$!
+{ while kill -0 "$program"; do sleep 1; done; kill -KILL $$; } </dev/null >/dev/null 2>&1 & watcher=$!
 cat >/dev/null 2>&1
 kill "$watcher" "$program" 2>/dev/null
 """
-"""Standard input closes with the connection: then the program is ended, where ssh alone would let it run on."""
+"""Standard input closes with the connection: then the program is ended, where ssh alone would let it run on. The program's
+own end is the shell's, by the one signal that nobody ignores: under nohup SIGHUP did nothing."""

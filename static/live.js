@@ -10,7 +10,9 @@ const OF_ALL_VMS = ["vms", "vm-list"]; // told of any guest of the fleet; the ro
 const OF_ALL_VMS_MS = 5000;
 const waiting = new Map();
 const [NOT_YET, PASSED, AGAIN] = ["not yet", "passed", "again"];
+const stateOfPage = () => document.querySelector("[data-announce]")?.dataset.announce;
 let attempts = 0;
+let said = stateOfPage();
 
 const pause = () => Math.min(500 * 2 ** attempts++, 8000) * (0.5 + Math.random() / 2);
 htmx.config.wsReconnectDelay = pause;
@@ -73,10 +75,16 @@ body.addEventListener("htmx:wsAfterMessage", () => {
     putLeaves(signal);
     tell(topic, Number(spread ?? 0));
   }
-  // Spoken when the state changes, not at every figure: the node stays, only its text changes.
-  const said = document.querySelector("[data-announce]")?.dataset.announce;
-  if (said && announcer.textContent !== said) announcer.textContent = said;
+  announce();
 });
+body.addEventListener("htmx:afterSettle", announce); // what changed while the socket was away comes by a re-read
+
+// Spoken when the state changes, not at every figure, nor when the page opens: the node stays, only its text changes.
+function announce() {
+  const now = stateOfPage();
+  if (now && now !== said) announcer.textContent = now;
+  said = now;
+}
 
 // A page that comes back from the browser's cache has a dead socket and old figures.
 addEventListener("pageshow", (event) => { if (event.persisted && socket) location.reload(); });

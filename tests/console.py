@@ -68,11 +68,13 @@ class Console:
         said = self.manage("shell", "--verbosity", "0", "-c", f"USER = {user!r}\n{PREPARE}")
         self.public_key, self.token = said.splitlines()[-2:]
 
+    def command(self) -> list[str]:
+        return [sys.executable, str(BASE / "manage.py"), "console", "--port", str(self.port)]
+
     def start(self) -> None:
         """Start it, and wait until it is ready. AssertionError shows its log where it dies."""
         with self.log.open("ab") as log:
-            command = [sys.executable, str(BASE / "manage.py"), "console", "--port", str(self.port)]
-            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=BASE)
+            self.process = subprocess.Popen(self.command(), env=self.environment, stdout=log, stderr=log, cwd=BASE)
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:

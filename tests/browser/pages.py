@@ -72,7 +72,7 @@ def assert_sound(page: Page) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         expect(page.locator(f"html[data-bs-theme={scheme}]")).to_have_count(1)
-        found += [f"{scheme}: {words}" for words in _violations(page)]
+        found += [f"{scheme}: {words}" for words in violations(page)]
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     wide = page.viewport_size
     page.set_viewport_size({"width": NARROW_PX, "height": 800})
@@ -83,9 +83,15 @@ def assert_sound(page: Page) -> None:
     assert width <= NARROW_PX, f"{page.url} is {width} px wide on a screen of {NARROW_PX}"
 
 
-def _violations(page: Page) -> list[str]:
-    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
-    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
+def violations(page: Page, *, only: list[str] | None = None, but: list[str] | None = None, of: str = "") -> list[str]:
+    """What axe finds on the page, by RULES without the rules `but`, or by the rules `only`; in what the selector `of` names."""
+    run_only = {"type": "rule", "values": only} if only else {"type": "tag", "values": RULES}
+    switched = {rule: {"enabled": False} for rule in but or ()}
+    options = {"runOnly": run_only, "rules": switched, "resultTypes": ["violations"]}
+    if page.evaluate("!window.axe"):
+        page.evaluate(Axe().axe_script)
+    run = "async ([of, options]) => (await axe.run(of || document, options)).violations"
+    found: list[dict[str, Any]] = page.evaluate(run, [of, options])
     return [
         f"{one['id']}: {[(node['html'][:160], [why['message'] for why in node['any'] + node['all']]) for node in one['nodes'][:3]]}"
         for one in found

@@ -27,6 +27,8 @@ class Actor:
         return self.user.get_username() if self.user else "kvmconsole"
 
 
+NOT_TOLD = ("plan", "system")
+"""Sources of acts that make no toast."""
 SYSTEM = Actor(user=None, source="system")
 
 
@@ -52,6 +54,21 @@ def close(event: AuditEvent, outcome: str, detail: str = "") -> None:
     pending.update(outcome=outcome, detail=detail, finished=timezone.now())
     event.refresh_from_db()
     live.publish("audit")
+    tell(event)
+
+
+def tell(event: AuditEvent) -> None:
+    """A toast for who sees one of the act's hosts; what a plan or the console itself does would be too many.
+
+    An act without a host (a role, a token) is for the audit list alone, which not everybody may read.
+    """
+    if event.source in NOT_TOLD or not event.host_names:
+        return
+    tone = "info" if event.outcome in (Outcome.SUCCEEDED, Outcome.CANCELLED) else "warning"
+    told = {"who": event.username, "action": event.action, "target": event.target, "tone": tone}
+    data = {"act": {**told, "outcome": event.get_outcome_display()}, "by": event.user_id}
+    about = Host.objects.filter(name__in=event.host_names).values_list("pk", flat=True)
+    live.publish("acts", fragments=["components/_toast_of_other.html"], data=lambda: data, hosts=[*about])
 
 
 @contextmanager

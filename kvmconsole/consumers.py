@@ -20,7 +20,7 @@ from hosts import access
 from migrations_app.snapshot import snapshot_for
 
 TOPIC = re.compile(
-    r"vms|vm-list|hosts|storage|alerts|migrations|audit|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}|image-move\.\d{1,18}|build\.\d{1,18}"
+    r"vms|vm-list|hosts|storage|alerts|migrations|audit|acts|vm\.[0-9a-f-]{36}|host\.\d{1,18}|migration\.\d{1,18}|evacuation\.\d{1,18}|image-move\.\d{1,18}|build\.\d{1,18}"
 )
 LOOK_AGAIN_S = 30.0
 """How long a user's rights are believed before they are read again."""
@@ -149,6 +149,8 @@ class PageConsumer(LiveConsumer):
         self.rows = wanted
 
     async def deliver(self, event: dict[str, Any]) -> None:
+        if event["data"].get("by", 0) == self.scope["user"].pk:
+            return  # one's own act, whose page says what came of it
         if not event["fragments"]:
             topic = event["topic"]
             leaves = event.get("leaves", []) if self.sees(event.get("leaves_for")) else []

@@ -26,17 +26,25 @@ class Entry:
     """Names of pages that belong to it and have paths of their own."""
     url: str = ""
     current: bool = False
+    key: str = ""
+    """After G, it leads there (keys.js)."""
 
 
 RAIL = (
-    Entry("hosts:overview", "Overview", "layout-dashboard"),
-    Entry("hosts:vms", "VMs", "device-desktop"),
-    Entry("hosts:list", "Hosts", "server-2"),
-    Entry("hosts:storage", "Storage", "database", also=("hosts:nfs-servers", "hosts:image-moves", "hosts:exports")),
-    Entry("migrations:list", "Migrations", "arrows-right-left"),
-    Entry("migrations:evacuations", "Plans", "route"),
-    Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE),
-    Entry("hosts:people", "People", "users", access.MANAGE),
+    Entry("hosts:overview", "Overview", "layout-dashboard", key="o"),
+    Entry("hosts:vms", "VMs", "device-desktop", key="v"),
+    Entry("hosts:list", "Hosts", "server-2", key="h"),
+    Entry(
+        "hosts:storage",
+        "Storage",
+        "database",
+        also=("hosts:nfs-servers", "hosts:image-moves", "hosts:exports"),
+        key="s",
+    ),
+    Entry("migrations:list", "Migrations", "arrows-right-left", key="m"),
+    Entry("migrations:evacuations", "Plans", "route", key="p"),
+    Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE, key="a"),
+    Entry("hosts:people", "People", "users", access.MANAGE, key="e"),
 )
 ACCOUNT = (
     Entry("hosts:tokens", "API tokens", "key"),

@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
-from kvmconsole import health
+from kvmconsole import activity, health, palette
 
 schema = SpectacularJSONAPIView.as_view(permission_classes=[IsAuthenticated])
 swagger = SpectacularSwaggerView.as_view(
@@ -15,6 +15,8 @@ swagger = SpectacularSwaggerView.as_view(
 urlpatterns = [
     path("", include("hosts.urls")),
     path("migrations/", include("migrations_app.urls")),
+    path("activity/", activity.activity, name="activity"),
+    path("find/", palette.find, name="find"),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("api/v1/openapi.json", schema, name="openapi"),

@@ -3,6 +3,7 @@ const body = document.body;
 const stack = document.getElementById("toasts");
 const pattern = document.getElementById("toast-pattern");
 const SHOWN_MS = 8000;
+const MOST_OF_OTHERS = 3; // at once: who works beside ten others still wants to see the page
 
 function toast({ title, text = "", tone = "error" }) {
   const same = [...stack.children].find((one) => one.dataset.text === title + text);
@@ -13,12 +14,12 @@ function toast({ title, text = "", tone = "error" }) {
   card.querySelector(".toast-title").textContent = title;
   card.querySelector(".toast-text").textContent = text;
   stack.append(card);
-  fade(card);
 }
 
-// Good news goes by itself; a warning or an error stays until it is closed.
+// Good news goes by itself, and so does what others did; a warning or an error of one's own stays until it is closed.
 function fade(card) {
-  if (["ok", "info"].includes(card.dataset.tone)) setTimeout(() => card.remove(), SHOWN_MS);
+  if (["ok", "info"].includes(card.dataset.tone) || "ofOther" in card.dataset) setTimeout(() => card.remove(), SHOWN_MS);
+  for (const old of [...stack.querySelectorAll("[data-of-other]")].slice(0, -MOST_OF_OTHERS)) old.remove();
 }
 
 const shortTime = new Intl.DateTimeFormat(undefined, {
@@ -90,6 +91,9 @@ if (globalThis.Idiomorph) {
 }
 
 for (const card of stack.children) fade(card);
+new MutationObserver((changes) => { // from here, from the socket
+  for (const { addedNodes } of changes) for (const card of addedNodes) if (card.dataset) fade(card);
+}).observe(stack, { childList: true });
 localTimes();
 new MutationObserver(localTimes).observe(body, { childList: true, subtree: true, characterData: true });
 

@@ -124,6 +124,7 @@ class World:
         return {
             "hosts:vm-rows": f"?vm={self.vm.uuid}",
             **dict.fromkeys(("hosts:bulk-start", "hosts:bulk-shutdown"), f"?vm={self.vm.uuid}"),
+            "find": "?q=hidden",
             "migrations:new": f"?vm={self.vm.uuid}",
             "migrations:evacuation-new": f"?host={self.h1.name}",
             "migrations:schedule-new": f"?vm={self.vm.uuid}",

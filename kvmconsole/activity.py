@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from hosts import access
 from hosts.http import HtmxHttpRequest, is_fragment
-from hosts.models import AuditEvent, ImageMove
+from hosts.models import AuditEvent, GroupMount, ImageMove
 from migrations_app.evacuation import reporting
 from migrations_app.models import LARGE, Evacuation
 from migrations_app.schedules import lookup
@@ -25,7 +25,9 @@ SHOWN = 10
 AHEAD = timedelta(days=1)
 LONGEST_ACT = timedelta(hours=1)
 """An act that is open for longer was cut off; the audit list still has it."""
-SHOWN_ELSEWHERE = Q(action__in=("migrate", "external migration", "move images")) | Q(action__startswith="run plan")
+SHOWN_ELSEWHERE = Q(action__in=("migrate", "external migration", "move images", "mount on many")) | Q(
+    action__startswith="run plan"
+)
 """Acts that stand under another heading."""
 
 
@@ -54,6 +56,7 @@ def under_way(user: access.AnyUser) -> Iterator[tuple[str, str, Iterable[Item]]]
     yield "Migrations", reverse("migrations:list"), migrations(user)
     yield "Plans", reverse("migrations:evacuations"), plans(user)
     yield "Moves of images", reverse("hosts:image-moves"), image_moves(user)
+    yield "Mounts on many hosts", reverse("hosts:matrix"), group_mounts(user)
     yield "Other acts", reverse("hosts:audit"), acts(user)
     yield "Due within a day", reverse("migrations:schedules"), due(user)
 
@@ -82,6 +85,15 @@ def image_moves(user: access.AnyUser) -> Iterator[Item]:
     rows = ImageMove.objects.filter(host__in=access.hosts_for(user), state__in=ImageMove.DRIVEN).select_related("host")
     for row in rows[:SHOWN]:
         yield Item(f"{row.target} on {row.host.name}", row.source, row.get_absolute_url(), row.state, "image move")
+
+
+def group_mounts(user: access.AnyUser) -> Iterator[Item]:
+    seen = GroupMount.objects.filter(finished=None, hosts__host__in=access.hosts_for(user)).distinct()
+    for row in seen.prefetch_related("hosts")[:SHOWN]:
+        rows = list(row.hosts.all())
+        over = sum(each.state not in each.OPEN for each in rows)
+        text = f"{row.source}: {over} of {len(rows)} hosts"
+        yield Item(row.target, text, row.get_absolute_url(), "running", "group mount", 100 * over // max(len(rows), 1))
 
 
 def acts(user: access.AnyUser) -> Iterator[Item]:

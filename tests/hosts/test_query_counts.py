@@ -59,4 +59,4 @@ def test_a_page_takes_the_same_statements_for_any_number_of_rows(client: Client,
     small = statements(client)
     grow(SMALL, LARGE)
     assert statements(client) == small
-    assert max(small.values()) <= 30, small
+    assert max(small.values()) <= 36, small  # the overview asks for the steps of the guide as well

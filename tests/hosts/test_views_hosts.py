@@ -181,7 +181,7 @@ def test_the_map_has_every_host_one_may_see_and_says_how_it_is(admin: Client) ->
 
 def test_an_empty_console_says_what_to_do_first(admin: Client) -> None:
     page = admin.get("/").content.decode()
-    assert "Three steps to the first live migration" in page
+    assert "4 steps to the first live migration" in page
     assert 'href="/hosts/add/"' in page
 
 

@@ -28,7 +28,7 @@ MBIT_S = 120
 """A migration takes about nine seconds, of which memory is copied for seven."""
 FIRST_S, NEXT_S, MORE = 6.0, 3.0, 0.7
 """The first kill comes within FIRST_S of the request; with the chance MORE another, within NEXT_S of the recovery."""
-PROVOKED = ["WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError), "]
+PROVOKED = ["WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError|sendAbort), "]
 SignIn = Callable[[Console], Page]
 HISTORY = """
 import json

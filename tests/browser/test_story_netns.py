@@ -191,7 +191,12 @@ def test_a_migration_is_cancelled_in_mid_copy_by_the_page(
 def test_the_page_finds_back_to_a_console_that_was_killed(
     two_hosts: Console, netns_lab: Lab, netns_guest: GuestFactory, signed_in: SignIn, troubles: Troubles
 ) -> None:
-    troubles.provoked += ["WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError), "]
+    troubles.provoked += [
+        "WebSocket connection",
+        "net::ERR_",
+        r"\[object Event\]$",
+        "htmx:(afterRequest|sendError|sendAbort), ",
+    ]
     spec = netns_guest("web")
     before = netns_lab.guests.wait_for_beats(spec.name)
     two_hosts.vm(spec.name)

@@ -126,6 +126,8 @@ class HostWatch:
         while not self._stopping.is_set():
             now = time.monotonic()
             if now >= next_full or self._requested != self._answered:
+                if self._requested != self._answered:
+                    next_storage = 0.0  # who asks anew wants to know of the mounts too
                 self._answered = self._requested
                 info = self._look(host, connection, definitions, info, elapsed_s=now - last_full)
                 self._failures = 0

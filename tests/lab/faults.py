@@ -21,10 +21,11 @@ def _table(network: Network) -> str:
     return f"bridge kvmlab_{network.tag}"
 
 
-def cut(network: Network, host: str, peer: str, *, root: Path) -> None:
+def cut(network: Network, host: str, peer: str, *, root: Path, tcp_port: int | None = None) -> None:
     """Drop every packet between `host` with its guests and `peer` (a host, or `machine`: this machine) with its guests.
 
-    Both directions, also of connections that are open; nothing is answered. Cuts add up until `heal`.
+    Both directions, also of connections that are open; nothing is answered. With `tcp_port` only what `host` sends to that
+    port of another host, as a firewall there would. Cuts add up until `heal`.
     """
     for name in (host, peer):
         if name not in (*HOSTS, MACHINE):
@@ -36,7 +37,10 @@ def cut(network: Network, host: str, peer: str, *, root: Path) -> None:
     rules = [f"add table {table}"]
     for hook in ("forward", "input", "output"):
         rules.append(f"add chain {table} {hook} {{ type filter hook {hook} priority 0; }}")
-    if MACHINE in (host, peer):
+    if tcp_port is not None:
+        ways = f'iifname "{network.port(host)}" oifname "{network.port(peer)}"'
+        rules.append(f"add rule {table} forward {ways} tcp dport {tcp_port} drop")
+    elif MACHINE in (host, peer):
         port = network.port(ends[0])
         rules.append(f'add rule {table} input iifname "{port}" drop')
         rules.append(f'add rule {table} output oifname "{port}" drop')

@@ -123,9 +123,12 @@ class LabHost:
         """Full speed again."""
         self.run(["tc", "qdisc", "delete", "dev", "eth0", "root"], check=False)
 
-    def cut(self, peer: str) -> None:
-        """Let all packets between this host and `peer` vanish; `machine` is where the lab and the console run."""
-        faults.cut(self.network, self.name, peer, root=self.root)
+    def cut(self, peer: str, *, tcp_port: int | None = None) -> None:
+        """Let all packets between this host and `peer` vanish; `machine` is where the lab and the console run.
+
+        With `tcp_port` only those that this host sends to that port of another host.
+        """
+        faults.cut(self.network, self.name, peer, root=self.root, tcp_port=tcp_port)
 
     def heal(self) -> None:
         """Take back every cut of the instance, this host's and the others'."""

@@ -11,23 +11,28 @@ from typing import Any
 
 import pytest
 
-from hosts import mounts, nfs_servers
+from hosts import audit, mounts, nfs_servers, sharing
 from hosts.errors import HostError
 from hosts.models import Host, Mount, MountState, NfsServer
 from hosts.nfs_servers.looking import problems
 from tests import build
 from tests.lab.lab import Lab
+from tests.lab.network import KVM_HOSTS
 from tests.real.keys import ACTOR, authorise, trust_key
 
 pytestmark = [pytest.mark.real, pytest.mark.uml, pytest.mark.timeout(400)]
 TARGET, FOLDER, EXTRA = "/srv/images", "/home/image", "/home/extra"
+SMALL = "/home/small"
 IMAGES = "/home/image/fault /home/extra/fault"
 PREPARE = """
 mkdir -p /srv/nfs/home/extra /home/extra && mount --bind /srv/nfs/home/extra /home/extra
+mkdir -p /srv/nfs/home/small /home/small && mount -t tmpfs -o size=64k small /srv/nfs/home/small
+mount --bind /srv/nfs/home/small /home/small
 for folder in /home/image /home/extra; do
     mkdir -p $folder/fault && for name in a b; do head -c 200000 /dev/urandom >$folder/fault/$name.qcow2; done
 done
 """
+CLEAN = "umount /home/small /srv/nfs/home/small /home/extra; rm -rf /srv/nfs/home/small /srv/nfs/home/extra /home/image/fault; sync"
 MEND = f"""
 rm -f /etc/exports.d/kvmconsole.exports /srv/link
 [ "$(cat /proc/fs/nfsd/threads)" -gt 0 ] || rpc.nfsd 8
@@ -59,10 +64,19 @@ class World:
 
     def mend(self) -> str:
         """Undo a fault; the images' checksums and the server's own exports."""
+        self.lab.host("kvm-1").heal()
         if Mount.objects.filter(target=TARGET).exists():
             self.on_host(f"umount -f {TARGET} 2>/dev/null || umount -l {TARGET}; rm -rf --one-file-system {TARGET}")
             Mount.objects.all().delete()
         return self.on_server(MEND)
+
+    def proof(self) -> str:
+        """What the proof of same storage says of writing at the mount on kvm-1. The other host, this machine, has none there."""
+        here, event = build.host("here", uri="test:///default"), audit.begin(actor=ACTOR, action="prove", target=TARGET)
+        found = sharing.prove(path=TARGET, hosts=[self.host, here], event=event)
+        told = next(proof.detail for proof in found if proof.writer == self.host)
+        here.delete()
+        return told
 
     def export(self, path: str = EXTRA, clients: str = "", options: str = "rw,fsid=7,no_root_squash") -> None:
         nfs_servers.export(server=self.server, path=path, clients=clients or self.network, options=options, actor=ACTOR)
@@ -83,8 +97,11 @@ def world(uml_lab: Lab, own_keys: None, monkeypatch: pytest.MonkeyPatch) -> Iter
     server = nfs_servers.add_server(name="nas", address=address, ssh=f"root@{address}", actor=ACTOR)
     world = World(uml_lab, build.host("kvm-1", uri=uml_lab.host("kvm-1").uri), server)
     yield world
-    # These faults leave traces that one would have to know, such as a mountd that rpcbind has forgotten.
-    uml_lab.down()
+    # These faults leave traces that one would have to know, such as a mountd that rpcbind has forgotten: a new server.
+    for name in KVM_HOSTS:
+        uml_lab.host(name).unmount_share()
+    world.on_server(CLEAN)
+    uml_lab.crash("nfs")
     uml_lab.up()
 
 
@@ -92,7 +109,7 @@ FAULTS: dict[str, tuple[Callable[[World], Any], str]] = {}
 
 
 def fault(name: str, words: str) -> Callable[[Callable[[World], Any]], Callable[[World], Any]]:
-    """Register what must end in an error that says `words`."""
+    """Register what must end in an error, or return a text, that says `words`."""
 
     def register(function: Callable[[World], Any]) -> Callable[[World], Any]:
         FAULTS[name] = (function, words)
@@ -101,7 +118,7 @@ def fault(name: str, words: str) -> Callable[[Callable[[World], Any]], Callable[
     return register
 
 
-@fault("the server is stopped", "No NFS server answers|did not answer")
+@fault("the server is stopped", "No NFS server answers on .*refuses TCP port 2049")
 def _(world: World) -> None:
     world.on_server("rpc.nfsd 0")
     world.mount()
@@ -116,6 +133,28 @@ def _(world: World) -> None:
 def _(world: World) -> None:
     world.export(clients="192.0.2.77")
     world.mount(EXTRA)
+
+
+@fault("root_squash", "the server squashes root .*no_root_squash")
+def _(world: World) -> str:
+    world.export(options="rw,fsid=7,root_squash")
+    world.mount(EXTRA)
+    return world.proof()
+
+
+@fault("exported read-only", "it is read-only there.*exports it with rw")
+def _(world: World) -> str:
+    world.export(options="ro,fsid=7,no_root_squash")
+    world.mount(EXTRA)
+    return world.proof()
+
+
+@fault("the share is full", "the share is full")
+def _(world: World) -> str:
+    world.export(SMALL, options="rw,fsid=8,no_root_squash")
+    world.on_server(f"head -c 100k /dev/zero >{SMALL}/fill 2>/dev/null || :")
+    world.mount(SMALL)
+    return world.proof()
 
 
 @fault("a target under another mount that hides images, and the same target twice", "is a mount already")
@@ -199,19 +238,33 @@ def _(world: World) -> None:
     mounts.exports(world.server.address)
 
 
+# Last: after lost packets the client's kernel takes some seconds until it tries that server again.
+@fault("the server's machine is off", "no sign of life")
+def _(world: World) -> None:
+    world.lab.host("kvm-1").cut("nfs")
+    world.mount()
+
+
+@fault("a firewall drops NFS", "A firewall drops what kvm-1 sends to TCP port 2049")
+def _(world: World) -> None:
+    world.lab.host("kvm-1").cut("nfs", tcp_port=2049)
+    world.mount()
+
+
 def test_every_fault_ends_in_a_clear_message_with_every_image_intact(world: World) -> None:
     before, wrong = world.mend(), {}
     assert before.count("qcow2") == 4
     for name, (act, words) in FAULTS.items():
         try:
-            act(world)
+            said = act(world)
         except HostError as error:
             if not (re.search(words, str(error)) and error.hint):
                 wrong[name] = f"{type(error).__name__}: {error} {error.hint}"
         except AssertionError as error:
             wrong[name] = f"AssertionError: {error}"
         else:
-            wrong[name] = "no error"
+            if not (said and re.search(words, said)):
+                wrong[name] = f"no error, but {said!r}"
         if world.mend() != before:
             wrong[name] = f"{wrong.get(name, '')} images or exports changed"
     assert not wrong

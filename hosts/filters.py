@@ -36,16 +36,18 @@ ATTENTION = [
 
 def shown_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
     """The guests that `user` may see, each with `shown_placements`: those on hosts that `user` may see."""
-    placements = Placement.objects.filter(present=True, host__in=access.hosts_for(user)).select_related("host")
-    vms = inventory.known_vms(access.vms_for(user))
-    return vms.select_related("host").prefetch_related(Prefetch("placements", placements, to_attr="shown_placements"))
+    return _with_placements(user, Placement.objects.select_related("host"))
 
 
 def listed_vms(user: access.AnyUser) -> QuerySet[VirtualMachine]:
     """As `shown_vms`, without the hosts of `shown_placements`, which no row of a list names."""
-    placements = Placement.objects.filter(present=True, host__in=access.hosts_for(user)).order_by()
+    return _with_placements(user, Placement.objects.order_by())
+
+
+def _with_placements(user: access.AnyUser, placements: QuerySet[Placement]) -> QuerySet[VirtualMachine]:
+    seen = placements.filter(present=True, host__in=access.hosts_for(user))
     vms = inventory.known_vms(access.vms_for(user))
-    return vms.select_related("host").prefetch_related(Prefetch("placements", placements, to_attr="shown_placements"))
+    return vms.select_related("host").prefetch_related(Prefetch("placements", seen, to_attr="shown_placements"))
 
 
 class OneOf(filters.MultipleChoiceFilter):

@@ -6,11 +6,10 @@ import time
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer
+from django.conf import settings
 
 log = logging.getLogger(__name__)
 
-CAPACITY = 2000
-"""Messages that wait for one socket. A host that goes away tells of up to 50 guests at once: the usual 100 lost some."""
 CLEAN_EVERY_S = 10.0
 
 
@@ -26,8 +25,8 @@ class ThreadSafeInMemoryLayer(InMemoryChannelLayer):
     home: asyncio.AbstractEventLoop | None = None
     _cleaned = 0.0
 
-    def __init__(self, capacity: int = CAPACITY, **options: Any) -> None:
-        super().__init__(capacity=capacity, **options)
+    def __init__(self, capacity: int | None = None, **options: Any) -> None:
+        super().__init__(capacity=settings.LIVE_CAPACITY if capacity is None else capacity, **options)
 
     def hears(self, group: str) -> bool:
         """Whether anybody is in `group`; from any thread."""

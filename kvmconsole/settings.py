@@ -140,6 +140,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = os.environ.get("REDIS_URL", "")
 EMBEDDED = not REDIS_URL
 """One process does everything: in-memory channel layer, huey on SQLite."""
+LIVE_CAPACITY = 2000
+"""Events that wait for one socket. A host that goes away tells of up to 50 guests at once: the usual 100 lost some."""
 if EMBEDDED:
     CHANNEL_LAYERS: dict[str, Any] = {"default": {"BACKEND": "kvmconsole.channel_layer.ThreadSafeInMemoryLayer"}}
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -150,7 +152,7 @@ else:
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [layer_host], "capacity": 2000},
+            "CONFIG": {"hosts": [layer_host], "capacity": LIVE_CAPACITY},
         }
     }
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}

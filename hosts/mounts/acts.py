@@ -8,8 +8,8 @@ from hosts.models import Host, Mount
 from hosts.mounts import scripts
 from hosts.mounts.check import View, check_mounts, look, measure
 from hosts.mounts.keeping import drop, keep, require_agrees, require_ours
-from hosts.mounts.knocking import why_unmounted
-from hosts.mounts.messages import explain_mount, explain_unmount
+from hosts.mounts.knocking import why_mount_failed
+from hosts.mounts.messages import explain_unmount
 from hosts.mounts.users import guests_below
 from hosts.nfs import Hidden, NfsSource, hidden_by_mount, parse_options, validate_options, validate_target
 
@@ -165,10 +165,14 @@ def _mount_now(host: Host, share: NfsSource, target: str, options: str) -> None:
         _require_empty(host, target)
     if result.returncode == scripts.LOCKED:
         raise Refused(f"Another mount is under way on {host.name}.", host=host.name, hint="Try again in a moment.")
-    error = explain_mount(
-        returncode=result.returncode, stderr=result.stderr, source=share, host=host.name, limit_s=MOUNT_LIMIT_S
+    raise why_mount_failed(
+        returncode=result.returncode,
+        stderr=result.stderr,
+        host=host,
+        source=share,
+        options=options,
+        limit_s=MOUNT_LIMIT_S,
     )
-    raise why_unmounted(error, host=host, source=share, options=options)
 
 
 def _require_unused(host: Host, target: str, *, allow_defined: bool) -> None:

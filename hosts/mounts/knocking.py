@@ -3,6 +3,7 @@
 from hosts import nfs_ports, reach, ssh, tcp_ports
 from hosts.errors import HostError, NameUnresolved, TimedOut, Unreachable, Unsupported
 from hosts.models import Host
+from hosts.mounts.messages import explain_mount
 from hosts.nfs import NfsSource, parse_options
 
 KNOCK_TIMEOUT_S = 3 * tcp_ports.CONNECT_S + 15.0
@@ -20,6 +21,14 @@ def knock(via: Host | None, server: str) -> nfs_ports.Knock | None:
     except HostError:
         return None
     return nfs_ports.read(done.stdout)
+
+
+def why_mount_failed(
+    *, returncode: int, stderr: str, host: Host, source: NfsSource, options: str, limit_s: float
+) -> HostError:
+    """The error that a failed mount stands for: what mount.nfs said, or what the server's ports tell where that is silence."""
+    error = explain_mount(returncode=returncode, stderr=stderr, source=source, host=host.name, limit_s=limit_s)
+    return why_unmounted(error, host=host, source=source, options=options)
 
 
 def why_unmounted(error: HostError, *, host: Host, source: NfsSource, options: str) -> HostError:

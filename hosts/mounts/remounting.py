@@ -7,8 +7,8 @@ from hosts.mounts import scripts
 from hosts.mounts.acts import DEFAULT_OPTIONS, MOUNT_LIMIT_S, SSH_MARGIN_S
 from hosts.mounts.check import check_mounts, look
 from hosts.mounts.keeping import keep
-from hosts.mounts.knocking import why_unmounted
-from hosts.mounts.messages import explain_mount, explain_unmount
+from hosts.mounts.knocking import why_mount_failed
+from hosts.mounts.messages import explain_unmount
 from hosts.mounts.users import guests_below
 from hosts.nfs import NfsSource, known_options, parse_options, validate_options
 
@@ -77,8 +77,9 @@ def _refusal(mount: Mount, source: NfsSource, options: str, code: int, stderr: s
             host=name,
             hint="Unmount it, then mount it by its form, which offers to move these files onto the share.",
         )
-    error = explain_mount(returncode=code, stderr=stderr, source=source, host=name, limit_s=MOUNT_LIMIT_S)
-    error = why_unmounted(error, host=mount.host, source=source, options=options)
+    error = why_mount_failed(
+        returncode=code, stderr=stderr, host=mount.host, source=source, options=options, limit_s=MOUNT_LIMIT_S
+    )
     if code == scripts.LOST:
         error.message = f"{error.message} {target} on {name} is unmounted now: mounting it as it was failed too."
     else:

@@ -10,8 +10,7 @@ from hosts.errors import CommandFailed, Refused
 from hosts.models import ImageMove, ImageMoveFile
 from hosts.mounts.check import look
 from hosts.mounts.keeping import require_agrees
-from hosts.mounts.knocking import why_unmounted
-from hosts.mounts.messages import explain_mount
+from hosts.mounts.knocking import why_mount_failed
 from hosts.moving_images import facts, guests, record, scripts
 from hosts.nfs import NfsSource, parse_options
 
@@ -138,15 +137,14 @@ def _look_at_share(move: ImageMove, entries: list[facts.Entry]) -> facts.Share:
     names = "".join(f"{entry.path}\0" for entry in entries)
     result = reach.run(move.host, argv, timeout_s=SHARE_TIMEOUT_S, check=False, input=names)
     if result.returncode:
-        source = NfsSource.parse(move.source)
-        error = explain_mount(
+        raise why_mount_failed(
             returncode=result.returncode,
             stderr=result.stderr,
-            source=source,
-            host=move.host.name,
+            host=move.host,
+            source=NfsSource.parse(move.source),
+            options=options,
             limit_s=MOUNT_LIMIT_S,
         )
-        raise why_unmounted(error, host=move.host, source=source, options=options)
     return facts.parse_share(result.stdout)
 
 

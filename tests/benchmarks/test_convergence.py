@@ -35,8 +35,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 def test_plain_virsh_beside_each_policy(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
     spec = netns_guest("busy")
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(LINK_MBIT_S)
+    netns_lab.shape(LINK_MBIT_S)
     before = netns_lab.guests.wait_for_beats(spec.name)
     host, other = "kvm-1", "kvm-2"
     runs = [by_virsh(netns_lab, spec, host, other)]

@@ -77,8 +77,7 @@ def listen(domain: libvirt.virDomain, told: Told) -> None:
 
 def test_from_libvirt_to_the_browser(console: Console, netns_lab: Lab, netns_guest: GuestFactory) -> None:
     spec = netns_guest("share")
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(MBIT_S)
+    netns_lab.shape(MBIT_S)
     shown_ms: list[float] = []
     change_ms: list[float] = []
     with sync_playwright() as playwright:

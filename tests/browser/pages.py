@@ -14,6 +14,10 @@ NARROW_PX = 360
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
+CONSOLE_GONE = ("WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError|sendAbort), ")
+"""What a browser complains of while the console is away: provoked by who kills it."""
+
+
 @dataclass(slots=True)
 class Troubles:
     """What the browser complained of, but for what a test says it provokes."""

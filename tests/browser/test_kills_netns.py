@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import Troubles
+from tests.browser.pages import CONSOLE_GONE, Troubles
 from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.guest_xml import GuestSpec
@@ -28,7 +28,6 @@ MBIT_S = 120
 """A migration takes about nine seconds, of which memory is copied for seven."""
 FIRST_S, NEXT_S, MORE = 6.0, 3.0, 0.7
 """The first kill comes within FIRST_S of the request; with the chance MORE another, within NEXT_S of the recovery."""
-PROVOKED = ["WebSocket connection", "net::ERR_", r"\[object Event\]$", "htmx:(afterRequest|sendError|sendAbort), "]
 SignIn = Callable[[Console], Page]
 HISTORY = """
 import json
@@ -123,15 +122,14 @@ def assert_whole(console: Console, killing: Killing) -> None:
 @pytest.fixture
 def guest(netns_lab: Lab, netns_guest: GuestFactory) -> GuestSpec:
     spec = netns_guest("killed")
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(MBIT_S)
+    netns_lab.shape(MBIT_S)
     return spec
 
 
 def test_the_whole_console_is_killed_at_random_moments(
     fresh_console: Console, netns_lab: Lab, guest: GuestSpec, signed_in: SignIn, troubles: Troubles
 ) -> None:
-    troubles.provoked += PROVOKED
+    troubles.provoked += CONSOLE_GONE
     fresh_console.add_lab(netns_lab)
     before = netns_lab.guests.wait_for_beats(guest.name, count=1)
 
@@ -161,7 +159,7 @@ def scaled(tmp_path: Path) -> Iterator[ScaledConsole]:
 def test_workers_at_scale_are_killed_at_random_moments(
     scaled: ScaledConsole, netns_lab: Lab, guest: GuestSpec, signed_in: SignIn, troubles: Troubles
 ) -> None:
-    troubles.provoked += PROVOKED
+    troubles.provoked += CONSOLE_GONE
     scaled.add_lab(netns_lab)
     before = netns_lab.guests.wait_for_beats(guest.name, count=1)
 

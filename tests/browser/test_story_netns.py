@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.pages import Troubles, add_host, assert_sound, clicks, vm_row
+from tests.browser.pages import CONSOLE_GONE, Troubles, add_host, assert_sound, clicks, vm_row
 from tests.browser.watched import Watched, assert_it_moved, second_view, watch
 from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
@@ -63,8 +63,7 @@ def diskless(netns_lab: Lab) -> Iterator[Callable[[str], None]]:
 
 
 def slow(lab: Lab, *, mbit_s: int = SLOW_MBIT_S) -> None:
-    for host in ("kvm-1", "kvm-2"):
-        lab.host(host).shape(mbit_s)
+    lab.shape(mbit_s)
 
 
 def start_migration(page: Page, console: Console, spec: GuestSpec) -> Watched:
@@ -191,12 +190,7 @@ def test_a_migration_is_cancelled_in_mid_copy_by_the_page(
 def test_the_page_finds_back_to_a_console_that_was_killed(
     two_hosts: Console, netns_lab: Lab, netns_guest: GuestFactory, signed_in: SignIn, troubles: Troubles
 ) -> None:
-    troubles.provoked += [
-        "WebSocket connection",
-        "net::ERR_",
-        r"\[object Event\]$",
-        "htmx:(afterRequest|sendError|sendAbort), ",
-    ]
+    troubles.provoked += CONSOLE_GONE
     spec = netns_guest("web")
     before = netns_lab.guests.wait_for_beats(spec.name)
     two_hosts.vm(spec.name)

@@ -123,6 +123,11 @@ class Lab:
                 RUN_FOLDER.rmdir()
         self._say(f"down: lab {self.network.tag}")
 
+    def shape(self, mbit_s: int) -> None:
+        """Let both KVM hosts send no faster than `mbit_s` Mbit/s."""
+        for name in KVM_HOSTS:
+            self.host(name).shape(mbit_s)
+
     def crash(self, host: str) -> None:
         """Let a host lose power: all its processes end at once, its own disk is lost. `up` boots it again."""
         with self.locked():

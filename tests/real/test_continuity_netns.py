@@ -59,8 +59,7 @@ def test_a_closed_port_is_refused_and_a_killed_console_leaves_no_probe(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(80)
+    netns_lab.shape(80)
     number = start(console, spec.name, "kvm-2", ping_address=spec.address, probe_port=81)
     eventually(
         lambda: (

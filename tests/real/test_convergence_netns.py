@@ -25,8 +25,7 @@ CEILING_MS = 2000
 def busy(netns_lab: Lab, netns_guest: GuestFactory) -> GuestSpec:
     """The guest that outruns the link; both hosts send slowly."""
     spec = netns_guest("busy")
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(LINK_MBIT_S)
+    netns_lab.shape(LINK_MBIT_S)
     return spec
 
 
@@ -37,11 +36,6 @@ def lines(migration: dict[str, Any], kind: str) -> list[str]:
 
 def start(console: Console, spec: GuestSpec, **options: Any) -> int:
     return console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, **options)
-
-
-def slower_still(lab: Lab) -> None:
-    for host in ("kvm-1", "kvm-2"):
-        lab.host(host).shape(TOO_SLOW_MBIT_S)
 
 
 def in_second_round(console: Console, number: int) -> dict[str, Any]:
@@ -68,7 +62,7 @@ def test_automatic_ends_within_the_longest_pause(console: Console, netns_lab: La
 def test_gentle_says_why_it_can_not_converge_and_leaves_the_guest_alone(
     console: Console, netns_lab: Lab, busy: GuestSpec
 ) -> None:
-    slower_still(netns_lab)
+    netns_lab.shape(TOO_SLOW_MBIT_S)
     before = netns_lab.guests.wait_for_beats(busy.name)
     failed = console.reaches(start(console, busy, policy="gentle"), "failed", timeout_s=150)
     print(failed["error"], failed["total_ms"], failed["ping"]["longest_gap_ms"], failed["timeline"])
@@ -97,7 +91,7 @@ def test_what_must_finish_does(console: Console, netns_lab: Lab, busy: GuestSpec
 
 
 def test_a_person_raises_the_ceiling_that_stands_in_the_way(console: Console, netns_lab: Lab, busy: GuestSpec) -> None:
-    slower_still(netns_lab)
+    netns_lab.shape(TOO_SLOW_MBIT_S)
     before = netns_lab.guests.wait_for_beats(busy.name)
     number = start(console, busy, max_pause_ms=300)
 

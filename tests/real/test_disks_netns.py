@@ -38,8 +38,7 @@ def check_of(report: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def in_mid_disk_copy(console: Console, lab: Lab, spec: GuestSpec) -> int:
-    for host in ("kvm-1", "kvm-2"):
-        lab.host(host).shape(SLOW_MBIT_S)
+    lab.shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, copy_storage="all")
     eventually(
         lambda: console.migration(number)["progress"].get("disk_total_bytes", 0) > 0,

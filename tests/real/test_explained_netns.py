@@ -107,8 +107,7 @@ def test_a_failure_in_mid_copy_is_explained_on_its_row_with_lines_of_both_hosts(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
     spec = netns_guest()
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(SLOW_MBIT_S)
+    netns_lab.shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
     eventually(
         lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0, timeout_s=40, what="the copy"

@@ -15,8 +15,7 @@ SLOW_MBIT_S = 80
 
 def in_mid_copy(console: Console, lab: Lab, spec: GuestSpec) -> int:
     """Slow the link down, begin a migration to kvm-2, and return its number once memory is being copied."""
-    for host in ("kvm-1", "kvm-2"):
-        lab.host(host).shape(SLOW_MBIT_S)
+    lab.shape(SLOW_MBIT_S)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True)
     eventually(
         lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,

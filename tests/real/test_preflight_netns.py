@@ -170,8 +170,7 @@ def test_a_busy_guest_on_a_slow_link_is_foretold_not_to_converge(
 ) -> None:
     """The rate of the link is learnt from a migration that was cancelled; 160 Mbit/s are about 18 MiB/s."""
     spec = netns_guest(memory_mib=256, dirty_mib=60)
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(160)
+    netns_lab.shape(160)
     for _ in range(3):  # the median of the pair's last five has to be that of the slow link
         number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, policy="manual")
         eventually(

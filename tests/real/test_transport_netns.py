@@ -36,8 +36,7 @@ def test_a_direct_migration_ends_with_its_console_and_the_guest_stays(
 ) -> None:
     spec = netns_guest()
     before = netns_lab.guests.wait_for_beats(spec.name)
-    for host in ("kvm-1", "kvm-2"):
-        netns_lab.host(host).shape(80)
+    netns_lab.shape(80)
     number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, direct=True)
     eventually(
         lambda: console.migration(number)["progress"].get("transferred_bytes", 0) > 0,
@@ -83,8 +82,7 @@ def test_tls_encrypts_memory_and_disks_and_the_page_says_so(
     try:
         spec = netns_guest(disk_folder=LOCAL_FOLDER, data_mib=32)
         before = netns_lab.guests.wait_for_beats(spec.name)
-        for host in ("kvm-1", "kvm-2"):
-            netns_lab.host(host).shape(80)
+        netns_lab.shape(80)
         number = console.migrate(spec.name, "kvm-2", address=spec.address, tls=True, copy_storage="all")
         eventually(
             lambda: console.migration(number)["progress"].get("iteration", 0) > 0,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import django_filters as filters
 from django.db.models import Prefetch, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from hosts import access, holds, inventory
 from hosts.models import (
@@ -26,10 +27,10 @@ PART_OF_MAC = re.compile(r"[0-9a-f]{2}-[0-9a-f]{2}(?:-[0-9a-f]{2}){1,4}")
 """As Windows and switches write it, with dashes; libvirt writes colons. Three parts at least: two may be of a name."""
 
 ATTENTION = [
-    ("two-hosts", "on two hosts"),
-    ("transient", "transient"),
-    ("stale", "with a stale copy"),
-    ("host-away", "host away"),
+    ("two-hosts", _("on two hosts")),
+    ("transient", _("transient")),
+    ("stale", _("with a stale copy")),
+    ("host-away", _("host away")),
 ]
 """Why a guest may need a look, in the order of how bad it is."""
 
@@ -60,13 +61,13 @@ class OneOf(filters.MultipleChoiceFilter):
 class HostFilter(filters.FilterSet):
     """`?q=` finds name, URI, host name, addresses, note and tags."""
 
-    q = filters.CharFilter(method="search", label="Search")
+    q = filters.CharFilter(method="search", label=_("Search"))
     state = OneOf(choices=HostState.choices)
-    group = filters.CharFilter(field_name="groups__name", label="Group")
+    group = filters.CharFilter(field_name="groups__name", label=_("Group"))
     maintenance = filters.BooleanFilter()
-    tag = filters.CharFilter(method="tagged", label="Tag")
-    libvirt = filters.CharFilter(field_name="libvirt_version", label="Version of libvirt")
-    qemu = filters.CharFilter(field_name="hypervisor_version", label="Version of QEMU")
+    tag = filters.CharFilter(method="tagged", label=_("Tag"))
+    libvirt = filters.CharFilter(field_name="libvirt_version", label=_("Version of libvirt"))
+    qemu = filters.CharFilter(field_name="hypervisor_version", label=_("Version of QEMU"))
     sort = filters.OrderingFilter(fields=["name", "state", "cpus", "memory_mib", "memory_free_mib", "last_seen"])
 
     class Meta:
@@ -92,13 +93,13 @@ class HostFilter(filters.FilterSet):
 class VmFilter(filters.FilterSet):
     """`?q=` finds name, UUID, MAC, IP address, host, note and tags; of several words, each must be found."""
 
-    q = filters.CharFilter(method="search", label="Search")
-    host = filters.CharFilter(field_name="host__name", label="Host")
+    q = filters.CharFilter(method="search", label=_("Search"))
+    host = filters.CharFilter(field_name="host__name", label=_("Host"))
     state = OneOf(choices=VmState.choices)
-    stale = filters.BooleanFilter(method="with_stale_copy", label="Has a leftover definition")
-    group = filters.CharFilter(field_name="host__groups__name", label="Group of its host")
-    tag = filters.CharFilter(method="tagged", label="Tag")
-    attention = filters.ChoiceFilter(choices=ATTENTION, method="in_need", label="Needs attention")
+    stale = filters.BooleanFilter(method="with_stale_copy", label=_("Has a leftover definition"))
+    group = filters.CharFilter(field_name="host__groups__name", label=_("Group of its host"))
+    tag = filters.CharFilter(method="tagged", label=_("Tag"))
+    attention = filters.ChoiceFilter(choices=ATTENTION, method="in_need", label=_("Needs attention"))
     sort = filters.OrderingFilter(
         fields=[
             ("name", "name"),
@@ -150,8 +151,8 @@ def needing(vms: QuerySet[VirtualMachine], kind: str) -> QuerySet[VirtualMachine
 class MountFilter(filters.FilterSet):
     """`?q=` finds source, target and host."""
 
-    q = filters.CharFilter(method="search", label="Search")
-    host = filters.CharFilter(field_name="host__name", label="Host")
+    q = filters.CharFilter(method="search", label=_("Search"))
+    host = filters.CharFilter(field_name="host__name", label=_("Host"))
     state = OneOf(choices=MountState.choices)
     source = filters.CharFilter()
     sort = filters.OrderingFilter(
@@ -180,8 +181,8 @@ def lost(mounts: QuerySet[Mount]) -> QuerySet[Mount]:
 class PoolFilter(filters.FilterSet):
     """`?q=` finds name, target and host."""
 
-    q = filters.CharFilter(method="search", label="Search")
-    host = filters.CharFilter(field_name="host__name", label="Host")
+    q = filters.CharFilter(method="search", label=_("Search"))
+    host = filters.CharFilter(field_name="host__name", label=_("Host"))
     active = filters.BooleanFilter()
 
     class Meta:
@@ -195,13 +196,13 @@ class PoolFilter(filters.FilterSet):
 class AuditFilter(filters.FilterSet):
     """`?q=` finds what was acted on, by whom, why, and with which outcome in words."""
 
-    q = filters.CharFilter(method="search", label="Search")
-    username = filters.CharFilter(label="User")
+    q = filters.CharFilter(method="search", label=_("Search"))
+    username = filters.CharFilter(label=_("User"))
     action = filters.CharFilter(lookup_expr="icontains")
     outcome = OneOf(choices=AuditEvent.Outcome.choices)
     source = filters.CharFilter()
-    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="Since")
-    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lte", label="Until")
+    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label=_("Since"))
+    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lte", label=_("Until"))
     sort = filters.OrderingFilter(fields=["at", "username", "action", "outcome"])
 
     class Meta:

@@ -1,9 +1,11 @@
 """What people enter about hosts, mounts and users."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from hosts import access
 from hosts.errors import InvalidInput
@@ -11,9 +13,14 @@ from hosts.models import Host, HostGroup, ImageMove
 from hosts.mounts import DEFAULT_OPTIONS
 from hosts.nfs_exports import DEFAULT_OPTIONS as EXPORT_OPTIONS
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as Words
+
+    """What a person reads: text, or what becomes text in the reader's language."""
+
 
 def text(
-    label: str, help_text: str = "", *, example: str = "", required: bool = True, limit: int = 255
+    label: "Words", help_text: "Words" = "", *, example: str = "", required: bool = True, limit: int = 255
 ) -> forms.CharField:
     """A line of plain text that no browser corrects or completes."""
     attrs = {"placeholder": example, "autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
@@ -32,30 +39,32 @@ class ServiceForm(forms.Form):
 class HostForm(ServiceForm):
     """A host's name and how to reach it. `groups` only where one manages all hosts: it decides who may use the host."""
 
-    name = text("Name", "As the console shows it.", example="kvm-1", limit=63)
-    uri = text("libvirt URI", "How the console reaches libvirtd there.", example="qemu+ssh://root@192.0.2.11/system")
+    name = text(_("Name"), _("As the console shows it."), example="kvm-1", limit=63)
+    uri = text(
+        _("libvirt URI"), _("How the console reaches libvirtd there."), example="qemu+ssh://root@192.0.2.11/system"
+    )
     ssh = text(
-        "ssh target",
-        "For mounts and probes, where it is not the one in the URI. Its user must be root.",
+        _("ssh target"),
+        _("For mounts and probes, where it is not the one in the URI. Its user must be root."),
         example="root@192.0.2.11:22",
         required=False,
     )
     migration_address = text(
-        "Migration address",
-        "This host's address in the network that carries guest memory.",
+        _("Migration address"),
+        _("This host's address in the network that carries guest memory."),
         example="192.0.2.11",
         required=False,
     )
     peer_uri = text(
-        "URI for other hosts",
-        "How other hosts reach libvirtd here during a migration, where it is not the URI above.",
+        _("URI for other hosts"),
+        _("How other hosts reach libvirtd here during a migration, where it is not the URI above."),
         example="qemu+tls://kvm-1.example.net/system",
         required=False,
     )
     groups = forms.ModelMultipleChoiceField(
         HostGroup.objects.all(),
-        label="Host groups",
-        help_text="Roles can be given on a group.",
+        label=_("Host groups"),
+        help_text=_("Roles can be given on a group."),
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
@@ -82,12 +91,24 @@ class TrustForm(forms.Form):
 class MountForm(ServiceForm):
     """A share and where it goes."""
 
-    source = text("Share", "SERVER:/path, as the server exports it.", example="192.0.2.10:/home/image", limit=1024)
-    target = text("Mount point", "The same path on every host, or guests can't migrate.", example="/mnt", limit=1024)
-    options = text("Options", f"Left empty: {DEFAULT_OPTIONS}", example=DEFAULT_OPTIONS, required=False, limit=1024)
+    source = text(
+        _("Share"), _("SERVER:/path, as the server exports it."), example="192.0.2.10:/home/image", limit=1024
+    )
+    target = text(
+        _("Mount point"), _("The same path on every host, or guests can't migrate."), example="/mnt", limit=1024
+    )
+    options = text(
+        _("Options"),
+        format_lazy(_("Left empty: {options}"), options=DEFAULT_OPTIONS),
+        example=DEFAULT_OPTIONS,
+        required=False,
+        limit=1024,
+    )
     persist = forms.BooleanField(
-        label="Keep after a restart",
-        help_text="By a systemd unit of the console's own, or by a line in /etc/fstab where the host has its shares there or runs no systemd.",
+        label=_("Keep after a restart"),
+        help_text=_(
+            "By a systemd unit of the console's own, or by a line in /etc/fstab where the host has its shares there or runs no systemd."
+        ),
         required=False,
     )
 
@@ -95,28 +116,34 @@ class MountForm(ServiceForm):
 class GroupMountForm(MountForm):
     """The same on all hosts of a group; `on` is its name, empty for all hosts that one may operate."""
 
-    on = forms.ChoiceField(label="On", required=False)
+    on = forms.ChoiceField(label=_("On"), required=False)
     field_order = ("source", "target", "on", "options", "persist")
 
     def __init__(self, *args: Any, groups: QuerySet[HostGroup], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = [(group.name, f"all hosts of group {group.name}") for group in groups]
-        self.fields["on"].choices = [("", "all hosts that you may operate"), *names]  # type: ignore[attr-defined]
+        names = [(group.name, format_lazy(_("all hosts of group {group}"), group=group.name)) for group in groups]
+        self.fields["on"].choices = [("", _("all hosts that you may operate")), *names]  # type: ignore[attr-defined]
 
 
 class RemountForm(ServiceForm):
     """Other options for a share that is mounted."""
 
-    options = text("Options", f"Left empty: {DEFAULT_OPTIONS}", example=DEFAULT_OPTIONS, required=False, limit=1024)
+    options = text(
+        _("Options"),
+        format_lazy(_("Left empty: {options}"), options=DEFAULT_OPTIONS),
+        example=DEFAULT_OPTIONS,
+        required=False,
+        limit=1024,
+    )
 
 
 class ImageMoveForm(ServiceForm):
     """How images are moved onto a share: whether VMs may be shut down, and names for what the share has otherwise."""
 
-    shut_down = forms.BooleanField(label="Shut down the VMs that run from these images", required=False)
+    shut_down = forms.BooleanField(label=_("Shut down the VMs that run from these images"), required=False)
     shutdown_limit_s = forms.IntegerField(
-        label="Time limit for a VM to shut down",
-        help_text="Seconds. After that the move stops, before anything was moved.",
+        label=_("Time limit for a VM to shut down"),
+        help_text=_("Seconds. After that the move stops, before anything was moved."),
         min_value=10,
         max_value=3600,
         initial=180,
@@ -127,7 +154,7 @@ class ImageMoveForm(ServiceForm):
         super().__init__(*args, **kwargs)
         self._names = {f"name-{row.position}": row.path for row in move.files.exclude(new_name="")}
         for row in move.files.exclude(new_name=""):
-            field = text(f"Name of {row.path} on the share", limit=1024)
+            field = text(format_lazy(_("Name of {path} on the share"), path=row.path), limit=1024)
             field.initial = row.new_name
             self.fields[f"name-{row.position}"] = field
 
@@ -149,28 +176,29 @@ class PoolForm(ServiceForm):
     """A storage pool over a folder or a share, on one host or on those of a group."""
 
     name = text(
-        "Name", "The same on every host, so that definitions with volumes can move.", example="images", limit=63
+        _("Name"), _("The same on every host, so that definitions with volumes can move."), example="images", limit=63
     )
     kind = forms.ChoiceField(
-        label="Kind",
+        label=_("Kind"),
         choices=[
-            ("dir", "dir: a folder, or a share that is mounted already"),
-            ("netfs", "netfs: a share that libvirt mounts"),
+            ("dir", _("dir: a folder, or a share that is mounted already")),
+            ("netfs", _("netfs: a share that libvirt mounts")),
         ],
     )
-    target = text("Folder", "Where the volumes are on the host.", example="/mnt", limit=1024)
+    target = text(_("Folder"), _("Where the volumes are on the host."), example="/mnt", limit=1024)
     source = text(
-        "Share", "Only for netfs: SERVER:/path.", example="192.0.2.10:/home/image", required=False, limit=1024
+        _("Share"), _("Only for netfs: SERVER:/path."), example="192.0.2.10:/home/image", required=False, limit=1024
     )
-    on = forms.ChoiceField(label="On")
+    on = forms.ChoiceField(label=_("On"))
 
     def __init__(self, *args: Any, host: Host, hosts: QuerySet[Host], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._host, self._hosts = host, hosts
         groups = [
-            (f"group-{group.pk}", f"all hosts of group {group.name}") for group in HostGroup.objects.filter(hosts=host)
+            (f"group-{group.pk}", format_lazy(_("all hosts of group {group}"), group=group.name))
+            for group in HostGroup.objects.filter(hosts=host)
         ]
-        self.fields["on"].choices = [("host", host.name), *groups, ("all", "all hosts that you may operate")]  # type: ignore[attr-defined]
+        self.fields["on"].choices = [("host", host.name), *groups, ("all", _("all hosts that you may operate"))]  # type: ignore[attr-defined]
 
     def chosen(self) -> list[Host]:
         """The hosts that were meant, as far as one may operate them."""
@@ -185,35 +213,37 @@ class PoolForm(ServiceForm):
 
 
 class VolumeForm(ServiceForm):
-    name = text("Name", example="web.qcow2", limit=200)
-    format = forms.ChoiceField(label="Format", choices=[("qcow2", "qcow2"), ("raw", "raw")])
-    capacity_mib = forms.IntegerField(label="Size in MiB", min_value=1, initial=10240)
-    backing = text("Based on", "A volume of this pool; the new one holds only what differs.", required=False, limit=255)
+    name = text(_("Name"), example="web.qcow2", limit=200)
+    format = forms.ChoiceField(label=_("Format"), choices=[("qcow2", "qcow2"), ("raw", "raw")])
+    capacity_mib = forms.IntegerField(label=_("Size in MiB"), min_value=1, initial=10240)
+    backing = text(
+        _("Based on"), _("A volume of this pool; the new one holds only what differs."), required=False, limit=255
+    )
     backing.widget.attrs["list"] = "bases"
-    full = forms.BooleanField(label="Take all of the space at once", required=False)
+    full = forms.BooleanField(label=_("Take all of the space at once"), required=False)
 
 
 class UploadForm(ServiceForm):
-    content = forms.FileField(label="File")
-    name = text("Name in the pool", "Left empty: the file's own.", required=False, limit=200)
+    content = forms.FileField(label=_("File"))
+    name = text(_("Name in the pool"), _("Left empty: the file's own."), required=False, limit=200)
 
 
 class CloneForm(ServiceForm):
-    name = text("Name of the copy", limit=200)
+    name = text(_("Name of the copy"), limit=200)
 
 
 class ResizeForm(ServiceForm):
-    capacity_mib = forms.IntegerField(label="New size in MiB", min_value=1)
+    capacity_mib = forms.IntegerField(label=_("New size in MiB"), min_value=1)
 
 
 class NfsServerForm(ServiceForm):
     """An NFS server and how to reach it."""
 
-    name = text("Name", "As the console shows it.", example="nas-1", limit=63)
-    address = text("Address", "As the hosts mount from it.", example="192.0.2.10")
+    name = text(_("Name"), _("As the console shows it."), example="nas-1", limit=63)
+    address = text(_("Address"), _("As the hosts mount from it."), example="192.0.2.10")
     ssh = text(
-        "ssh target",
-        "Its user must be root. Left empty: the server is only asked what it offers, by showmount.",
+        _("ssh target"),
+        _("Its user must be root. Left empty: the server is only asked what it offers, by showmount."),
         example="root@192.0.2.10",
         required=False,
     )
@@ -222,46 +252,52 @@ class NfsServerForm(ServiceForm):
 class ExportForm(ServiceForm):
     """A folder that a server offers, and to whom."""
 
-    path = text("Folder", "On the server.", example="/srv/images", limit=1024)
-    clients = text("For", "Hosts or their network.", example="192.0.2.0/24", limit=1000)
-    options = text("Options", f"Left empty: {EXPORT_OPTIONS}", example=EXPORT_OPTIONS, required=False, limit=400)
-    make_folder = forms.BooleanField(label="Make the folder if it does not exist", required=False)
+    path = text(_("Folder"), _("On the server."), example="/srv/images", limit=1024)
+    clients = text(_("For"), _("Hosts or their network."), example="192.0.2.0/24", limit=1000)
+    options = text(
+        _("Options"),
+        format_lazy(_("Left empty: {options}"), options=EXPORT_OPTIONS),
+        example=EXPORT_OPTIONS,
+        required=False,
+        limit=400,
+    )
+    make_folder = forms.BooleanField(label=_("Make the folder if it does not exist"), required=False)
 
 
 class UnexportForm(forms.Form):
     although_mounted = forms.BooleanField(
-        label="Take it back although hosts have it mounted",
-        help_text="Every access there fails until it is exported again. VMs that run from it still refuse this.",
+        label=_("Take it back although hosts have it mounted"),
+        help_text=_("Every access there fails until it is exported again. VMs that run from it still refuse this."),
         required=False,
     )
 
 
 class UnmountForm(forms.Form):
-    forget_fstab = forms.BooleanField(label="Mount it at no start of the host any more", required=False)
+    forget_fstab = forms.BooleanField(label=_("Mount it at no start of the host any more"), required=False)
     allow_defined = forms.BooleanField(
-        label="Unmount although VMs that are shut off have disks there",
-        help_text="They can't be started on this host until the share is mounted again.",
+        label=_("Unmount although VMs that are shut off have disks there"),
+        help_text=_("They can't be started on this host until the share is mounted again."),
         required=False,
     )
 
 
 class ReasonForm(forms.Form):
-    reason = text("Reason", "Why, or a ticket; kept in the audit list.", required=False, limit=300)
+    reason = text(_("Reason"), _("Why, or a ticket; kept in the audit list."), required=False, limit=300)
 
 
 class DescriptionForm(ServiceForm):
     """What people say of a guest or host."""
 
     tags = text(
-        "Tags",
-        "Words with spaces or commas between them; lists are searched and filtered by them.",
+        _("Tags"),
+        _("Words with spaces or commas between them; lists are searched and filtered by them."),
         example="production db team:web",
         required=False,
         limit=1000,
     )
     note = forms.CharField(
-        label="Note",
-        help_text="What the next person should know. Plain text; searches find it.",
+        label=_("Note"),
+        help_text=_("What the next person should know. Plain text; searches find it."),
         required=False,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 6}),
@@ -272,37 +308,38 @@ class BindingForm(ServiceForm):
     """A role, and on which hosts."""
 
     role = forms.ChoiceField(
+        label=_("Role"),
         choices=[
-            ("viewer", "viewer: sees"),
-            ("operator", "operator: migrates, mounts, starts and stops"),
-            ("admin", "admin: manages hosts and people"),
-        ]
+            ("viewer", _("viewer: sees")),
+            ("operator", _("operator: migrates, mounts, starts and stops")),
+            ("admin", _("admin: manages hosts and people")),
+        ],
     )
     scope = forms.ModelChoiceField(
-        HostGroup.objects.all(), label="On", required=False, empty_label="all hosts", help_text=""
+        HostGroup.objects.all(), label=_("On"), required=False, empty_label=_("all hosts"), help_text=""
     )
 
     def clean_role(self) -> str:
         role = str(self.cleaned_data["role"])
         if role not in access.ROLES:
-            raise forms.ValidationError("Choose a role.")
+            raise forms.ValidationError(_("Choose a role."))
         return role
 
 
 class UserForm(BindingForm):
-    username = text("User name", example="alice", limit=150)
+    username = text(_("User name"), example="alice", limit=150)
     field_order = ("username", "role", "scope")
 
 
 class GroupForm(ServiceForm):
-    name = text("Name", "Letters, digits, dashes and underscores.", example="site-a", limit=60)
+    name = text(_("Name"), _("Letters, digits, dashes and underscores."), example="site-a", limit=60)
 
 
 class GroupHostsForm(forms.Form):
     hosts = forms.ModelMultipleChoiceField(
-        Host.objects.all(), label="Hosts", required=False, widget=forms.CheckboxSelectMultiple
+        Host.objects.all(), label=_("Hosts"), required=False, widget=forms.CheckboxSelectMultiple
     )
 
 
 class TokenForm(forms.Form):
-    name = text("Name", "What it is for.", example="backup script", required=False, limit=80)
+    name = text(_("Name"), _("What it is for."), example="backup script", required=False, limit=80)

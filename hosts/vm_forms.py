@@ -1,9 +1,11 @@
 """What people enter about a VM."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from hosts.actions.shutting_down import DEFAULT_LIMIT_S, LEAST_LIMIT_S, MOST_LIMIT_S
 from hosts.editing import Hardware
@@ -17,7 +19,10 @@ from hosts.hardware_xml import REMOVABLE
 from hosts.making import System
 from hosts.models import StoragePool, Volume
 
-PLACES = (("bridge", "a bridge of the host"), ("network", "a network of libvirt's"))
+if TYPE_CHECKING:
+    from hosts.forms import Words
+
+PLACES = (("bridge", _("a bridge of the host")), ("network", _("a network of libvirt's")))
 """Where an interface goes."""
 
 
@@ -25,8 +30,8 @@ class ShutdownForm(ReasonForm):
     """How long the guest has to shut down."""
 
     limit_s = forms.IntegerField(
-        label="Time limit",
-        help_text="Seconds. When they are over you are asked what to do; it is never forced off by itself.",
+        label=_("Time limit"),
+        help_text=_("Seconds. When they are over you are asked what to do; it is never forced off by itself."),
         min_value=LEAST_LIMIT_S,
         max_value=MOST_LIMIT_S,
         initial=DEFAULT_LIMIT_S,
@@ -35,35 +40,37 @@ class ShutdownForm(ReasonForm):
 
 
 class SnapshotForm(ServiceForm):
-    name = text("Name", example="before-upgrade", limit=63)
-    description = text("Description", required=False, limit=500)
-    kind = forms.ChoiceField(label="What is kept")
+    name = text(_("Name"), example="before-upgrade", limit=63)
+    description = text(_("Description"), required=False, limit=500)
+    kind = forms.ChoiceField(label=_("What is kept"))
 
     def __init__(self, *args: Any, is_active: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         running = [
-            ("memory", "Disks and memory"),
-            ("disks", "Disks only"),
+            ("memory", _("Disks and memory")),
+            ("disks", _("Disks only")),
         ]
-        off = [("memory", "Disks: the VM is off")]
+        off = [("memory", _("Disks: the VM is off"))]
         self.fields["kind"].help_text = (
-            "With memory it is all inside the qcow2 images. Disks only is as after a power cut; they go on in new files."
+            _(
+                "With memory it is all inside the qcow2 images. Disks only is as after a power cut; they go on in new files."
+            )
             if is_active
-            else "Inside its qcow2 images."
+            else _("Inside its qcow2 images.")
         )
         self.fields["kind"].choices = running if is_active else off  # type: ignore[attr-defined]
 
 
 class RenameForm(ServiceForm):
-    name = text("Name", "Only of a VM that is off. Its UUID stays.", limit=63)
+    name = text(_("Name"), _("Only of a VM that is off. Its UUID stays."), limit=63)
 
 
 class MemoryForm(ServiceForm):
-    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=LEAST_MEMORY_MIB)
+    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=LEAST_MEMORY_MIB)
 
 
 class VcpusForm(ServiceForm):
-    vcpus = forms.IntegerField(label="vCPUs", min_value=1)
+    vcpus = forms.IntegerField(label=_("vCPUs"), min_value=1)
 
 
 class BootOrderForm(ServiceForm):
@@ -73,7 +80,7 @@ class BootOrderForm(ServiceForm):
         super().__init__(*args, **kwargs)
         choices = [("", "–"), *(hardware.bootable if hardware else ())]
         now = [key for key in (hardware.boot if hardware else ()) if key in dict(choices)]
-        for number, label in enumerate(("First", "Second", "Third", "Fourth")):
+        for number, label in enumerate((_("First"), _("Second"), _("Third"), _("Fourth"))):
             initial = now[number] if number < len(now) else ""
             self.fields[f"boot-{number}"] = forms.ChoiceField(
                 label=label, choices=choices, required=not number, initial=initial
@@ -89,7 +96,7 @@ class BootOrderForm(ServiceForm):
 class VolumeChoice(ServiceForm):
     """A volume of the pools of a host, as POOL/VOLUME."""
 
-    def choose(self, name: str, volumes: Iterable[Volume], *, label: str, required: bool = True) -> None:
+    def choose(self, name: str, volumes: Iterable[Volume], *, label: "Words", required: bool = True) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
         for volume in volumes:
             groups.setdefault(volume.pool.name, []).append((f"{volume.pool.name}/{volume.name}", volume.name))
@@ -101,14 +108,14 @@ class VolumeChoice(ServiceForm):
 
 
 class MediumForm(VolumeChoice):
-    target = forms.ChoiceField(label="Drive")
+    target = forms.ChoiceField(label=_("Drive"))
     field_order = ("target", "medium")
 
     def __init__(self, *args: Any, hardware: Hardware | None, volumes: Iterable[Volume], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         drives = [part.device for part in (hardware.disks if hardware else ()) if part.device.device in REMOVABLE]
         self.fields["target"].choices = [(drive.target, f"{drive.device} {drive.target}") for drive in drives]  # type: ignore[attr-defined]
-        self.choose("medium", volumes, label="Image")
+        self.choose("medium", volumes, label=_("Image"))
 
     def wishes(self) -> dict[str, Any]:
         return {"target": self.cleaned_data["target"], **self.chosen("medium")}
@@ -120,15 +127,15 @@ class MediumForm(VolumeChoice):
 class DiskForm(VolumeChoice):
     """A volume that is there, or a new one."""
 
-    pool = forms.ChoiceField(label="Pool of the new volume", required=False)
-    volume = text("Name of the new volume", example="web-data.qcow2", required=False, limit=200)
-    new_gib = forms.IntegerField(label="Size of the new volume in GiB", min_value=1, required=False)
-    bus = forms.ChoiceField(label="Bus", choices=[(bus, bus) for bus in BUSES])
+    pool = forms.ChoiceField(label=_("Pool of the new volume"), required=False)
+    volume = text(_("Name of the new volume"), example="web-data.qcow2", required=False, limit=200)
+    new_gib = forms.IntegerField(label=_("Size of the new volume in GiB"), min_value=1, required=False)
+    bus = forms.ChoiceField(label=_("Bus"), choices=[(bus, bus) for bus in BUSES])
     field_order = ("existing", "pool", "volume", "new_gib", "bus")
 
     def __init__(self, *args: Any, volumes: Iterable[Volume], pools: Iterable[StoragePool], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.choose("existing", volumes, label="A volume that is there", required=False)
+        self.choose("existing", volumes, label=_("A volume that is there"), required=False)
         self.fields["pool"].choices = [("", "–"), *((pool.name, pool.name) for pool in pools)]  # type: ignore[attr-defined]
         self.order_fields(self.field_order)
 
@@ -136,9 +143,9 @@ class DiskForm(VolumeChoice):
         given = super().clean() or {}
         new = [name for name in ("pool", "volume", "new_gib") if given.get(name)]
         if given.get("existing") and new:
-            raise forms.ValidationError("Choose a volume that is there, or describe a new one, not both.")
+            raise forms.ValidationError(_("Choose a volume that is there, or describe a new one, not both."))
         if not given.get("existing") and len(new) < 3:
-            raise forms.ValidationError("Choose a volume that is there, or give pool, name and size of a new one.")
+            raise forms.ValidationError(_("Choose a volume that is there, or give pool, name and size of a new one."))
         return given
 
     def wishes(self) -> dict[str, Any]:
@@ -154,10 +161,12 @@ class DiskForm(VolumeChoice):
 
 
 class NicForm(ServiceForm):
-    kind = forms.ChoiceField(label="Into", choices=PLACES)
-    source = text("Name of the bridge or network", example="br0", limit=63)
-    model = forms.ChoiceField(label="Model", choices=[(model, model) for model in MODELS])
-    mac = text("Address", "Left empty: one that no VM has.", example="52:54:00:12:34:56", required=False, limit=17)
+    kind = forms.ChoiceField(label=_("Into"), choices=PLACES)
+    source = text(_("Name of the bridge or network"), example="br0", limit=63)
+    model = forms.ChoiceField(label=_("Model"), choices=[(model, model) for model in MODELS])
+    mac = text(
+        _("Address"), _("Left empty: one that no VM has."), example="52:54:00:12:34:56", required=False, limit=17
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -168,7 +177,7 @@ class DefinitionForm(ReasonForm, ServiceForm):
     """libvirt's XML, the digest of the definition that it was made from, and of the text whose changes were shown."""
 
     xml = forms.CharField(
-        label="Definition",
+        label=_("Definition"),
         widget=forms.Textarea(attrs={"rows": 28, "class": "xml-edit", "spellcheck": "false", "autocapitalize": "off"}),
         max_length=2**20,
     )
@@ -180,12 +189,12 @@ class DeleteForm(ReasonForm, ServiceForm):
     """The name of the VM, as typed, and which volumes go with it."""
 
     volumes = forms.MultipleChoiceField(
-        label="Delete these volumes too, for good",
-        help_text="What is not ticked stays, with all that is in it.",
+        label=_("Delete these volumes too, for good"),
+        help_text=_("What is not ticked stays, with all that is in it."),
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
-    confirm = text("Type the name of the VM", limit=255)
+    confirm = text(_("Type the name of the VM"), limit=255)
     field_order = ("volumes", "confirm", "reason")
 
     def __init__(self, *args: Any, own: Iterable[OwnVolume], **kwargs: Any) -> None:
@@ -198,40 +207,40 @@ class DeleteForm(ReasonForm, ServiceForm):
 
 
 class CloneVmForm(ReasonForm, ServiceForm):
-    name = text("Name of the clone", limit=63)
+    name = text(_("Name of the clone"), limit=63)
     field_order = ("name", "reason")
 
 
 class NewVmForm(ReasonForm, VolumeChoice):
     """A VM from an installation medium, or from an image."""
 
-    name = text("Name", example="web", limit=63)
-    system = forms.ChoiceField(label="Operating system", help_text="Decides which devices it gets.")
-    memory_mib = forms.IntegerField(label="Memory in MiB", min_value=LEAST_MEMORY_MIB, initial=2048)
-    vcpus = forms.IntegerField(label="vCPUs", min_value=1, initial=2)
+    name = text(_("Name"), example="web", limit=63)
+    system = forms.ChoiceField(label=_("Operating system"), help_text=_("Decides which devices it gets."))
+    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=LEAST_MEMORY_MIB, initial=2048)
+    vcpus = forms.IntegerField(label=_("vCPUs"), min_value=1, initial=2)
     medium = forms.ChoiceField(
-        label="From",
+        label=_("From"),
         choices=[
-            ("iso", "an installation medium, onto an empty disk"),
-            ("image", "an image, of which its disk is a copy"),
+            ("iso", _("an installation medium, onto an empty disk")),
+            ("image", _("an image, of which its disk is a copy")),
         ],
     )
     disk_pool = forms.ChoiceField(
-        label="Pool of the empty disk", help_text="Left empty: the one of the medium.", required=False
+        label=_("Pool of the empty disk"), help_text=_("Left empty: the one of the medium."), required=False
     )
     disk_gib = forms.IntegerField(
-        label="Size of its disk in GiB",
-        help_text="Of a copied image: only if it is to be larger.",
+        label=_("Size of its disk in GiB"),
+        help_text=_("Of a copied image: only if it is to be larger."),
         min_value=1,
         initial=20,
         required=False,
     )
     nic_kind = forms.ChoiceField(
-        label="Its interface goes into",
+        label=_("Its interface goes into"),
         choices=PLACES,
     )
-    nic_source = text("Name of the bridge or network", example="br0", limit=63)
-    efi = forms.BooleanField(label="UEFI instead of BIOS", required=False)
+    nic_source = text(_("Name of the bridge or network"), example="br0", limit=63)
+    efi = forms.BooleanField(label=_("UEFI instead of BIOS"), required=False)
     field_order = (
         "name", "system", "memory_mib", "vcpus", "medium", "volume", "disk_pool", "disk_gib", "nic_kind", "nic_source",
         "efi", "reason",
@@ -246,9 +255,9 @@ class NewVmForm(ReasonForm, VolumeChoice):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["system"].choices = [(one.key, one.name) for one in systems]  # type: ignore[attr-defined]
+        self.fields["system"].choices = [(one.key, gettext(one.name)) for one in systems]  # type: ignore[attr-defined]
         self.fields["disk_pool"].choices = [("", "–"), *((pool.name, pool.name) for pool in pools)]  # type: ignore[attr-defined]
-        self.choose("volume", volumes, label="Medium or image")
+        self.choose("volume", volumes, label=_("Medium or image"))
         self.fields["nic_source"].widget.attrs["list"] = "bridges"
         self.order_fields(self.field_order)
 

@@ -15,8 +15,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.template.loader import render_to_string
+from django.utils import translation
 
 from hosts import access
+from kvmconsole.languages import language_of
 from migrations_app.snapshot import snapshot_for
 
 TOPIC = re.compile(
@@ -41,6 +43,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     visible: set[int] | None
     looked: float
+    language: str
+    """Of the page that listens."""
     looking: asyncio.Task[None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,6 +57,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not isinstance(user, User) or not user.is_active:
             await self.close(SIGNED_OUT)
             return
+        self.language = language_of(self.scope)
         self.topics = await self.wanted_topics()
         if not await self.look_again() or not self.topics:
             await self.accept()
@@ -154,13 +159,15 @@ class PageConsumer(LiveConsumer):
         if not event["fragments"]:
             topic = event["topic"]
             leaves = event.get("leaves", []) if self.sees(event.get("leaves_for")) else []
-            html = "".join(rendered_leaf(template, json.dumps(event["data"])) for template in leaves)
+            html = "".join(rendered_leaf(template, json.dumps(event["data"]), self.language) for template in leaves)
             # Pages that all read themselves again at once would wait for each other.
             spread_ms = SPREAD_MS * (LISTENERS[topic] - 1)
             # The topic was matched against TOPIC, so it holds nothing that HTML could misread.
             await self.send(f'<div id="live-signal" hidden data-topic="{topic}" data-spread="{spread_ms}">{html}</div>')
         for template in event["fragments"]:
-            await self.send(render_to_string(template, event["data"]))
+            with translation.override(self.language):
+                fragment = render_to_string(template, event["data"])
+            await self.send(fragment)
 
 
 class MigrationConsumer(LiveConsumer):
@@ -180,9 +187,10 @@ class MigrationConsumer(LiveConsumer):
 
 
 @lru_cache(maxsize=256)
-def rendered_leaf(template: str, data: str) -> str:
-    """Rendered once for all pages that get it; `data` is JSON."""
-    return render_to_string(template, json.loads(data))
+def rendered_leaf(template: str, data: str, language: str) -> str:
+    """Rendered once for all pages that get it in `language`; `data` is JSON."""
+    with translation.override(language):
+        return render_to_string(template, json.loads(data))
 
 
 def rows_named(text: str) -> list[str]:

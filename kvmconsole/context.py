@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_noop as _
 
 from hosts import access, filters
 from migrations_app.models import Migration
@@ -20,6 +21,7 @@ class Entry:
 
     name: str
     label: str
+    """In English; translated where it is shown."""
     icon: str
     permission: str = ""
     also: tuple[str, ...] = ()
@@ -31,25 +33,25 @@ class Entry:
 
 
 RAIL = (
-    Entry("hosts:overview", "Overview", "layout-dashboard", key="o"),
-    Entry("hosts:vms", "VMs", "device-desktop", key="v"),
-    Entry("hosts:list", "Hosts", "server-2", key="h"),
+    Entry("hosts:overview", _("Overview"), "layout-dashboard", key="o"),
+    Entry("hosts:vms", _("VMs"), "device-desktop", key="v"),
+    Entry("hosts:list", _("Hosts"), "server-2", key="h"),
     Entry(
         "hosts:storage",
-        "Storage",
+        _("Storage"),
         "database",
         also=("hosts:nfs-servers", "hosts:image-moves", "hosts:exports"),
         key="s",
     ),
-    Entry("migrations:list", "Migrations", "arrows-right-left", key="m"),
-    Entry("migrations:evacuations", "Plans", "route", key="p"),
-    Entry("hosts:audit", "Audit", "clipboard-list", access.MANAGE, key="a"),
-    Entry("hosts:people", "People", "users", access.MANAGE, key="e"),
+    Entry("migrations:list", _("Migrations"), "arrows-right-left", key="m"),
+    Entry("migrations:evacuations", _("Plans"), "route", key="p"),
+    Entry("hosts:audit", _("Audit"), "clipboard-list", access.MANAGE, key="a"),
+    Entry("hosts:people", _("People"), "users", access.MANAGE, key="e"),
 )
 ACCOUNT = (
-    Entry("hosts:tokens", "API tokens", "key"),
-    Entry("api-docs", "API documentation", "api"),
-    Entry("hosts:password", "Change password", "lock"),
+    Entry("hosts:tokens", _("API tokens"), "key"),
+    Entry("api-docs", _("API documentation"), "api"),
+    Entry("hosts:password", _("Change password"), "lock"),
 )
 
 
@@ -93,7 +95,7 @@ def role_of(request: HttpRequest) -> str:
     for role in reversed(access.ROLES):
         if access.may_anywhere(request.user, access.ROLES[role][-1]):
             return role
-    return "no role yet"
+    return _("no role yet")
 
 
 def lost_for(request: HttpRequest) -> dict[str, Any]:

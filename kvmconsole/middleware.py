@@ -1,9 +1,12 @@
-"""What a host's error becomes on a page, and what caches must know of fragments."""
+"""What a host's error becomes on a page, what caches must know of fragments, and in which language an answer speaks."""
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 from hosts.errors import HostError
@@ -24,3 +27,13 @@ class HostErrorMiddleware:
         if not isinstance(error, HostError):
             return None
         return render(request, "error.html", {"title": error.title, "error": error}, status=error.status)
+
+
+class PageLanguageMiddleware(LocaleMiddleware):
+    """Pages speak the reader's language (the choice in the cookie, else the browser's); the API speaks English to programs."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        if request.path.startswith("/api/v1/"):
+            translation.activate(settings.LANGUAGE_CODE)
+            request.LANGUAGE_CODE = settings.LANGUAGE_CODE

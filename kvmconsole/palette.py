@@ -10,11 +10,14 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_safe
 
 from hosts import access, filters
 from hosts.http import HtmxHttpRequest, is_fragment
 from hosts.models import Host, VirtualMachine
+from hosts.templatetags.look import word
 from kvmconsole.context import ACCOUNT, RAIL, Entry, links
 from migrations_app.snapshot import visible
 
@@ -22,16 +25,16 @@ MOST_VMS, MOST_HOSTS = 6, 4
 LONGEST = 200
 """Of what is looked for; more is no name."""
 MORE_PAGES = (
-    Entry("hosts:map", "Map of hosts", "network"),
-    Entry("hosts:image-moves", "Moves of images", "folder-share"),
-    Entry("hosts:nfs-servers", "NFS servers", "server", access.SEE),
-    Entry("migrations:queue", "Queue", "list-numbers"),
-    Entry("migrations:schedules", "Schedules", "clock"),
-    Entry("migrations:rules", "Placement rules", "link"),
-    Entry("migrations:estimates", "Estimates", "gauge"),
-    Entry("migrations:evacuabilities", "Can it be emptied?", "gauge"),
-    Entry("hosts:add", "Add host", "plus", access.MANAGE),
-    Entry("hosts:add-nfs-server", "Add NFS server", "plus", access.MANAGE),
+    Entry("hosts:map", _("Map of hosts"), "network"),
+    Entry("hosts:image-moves", _("Moves of images"), "folder-share"),
+    Entry("hosts:nfs-servers", _("NFS servers"), "server", access.SEE),
+    Entry("migrations:queue", _("Queue"), "list-numbers"),
+    Entry("migrations:schedules", _("Schedules"), "clock"),
+    Entry("migrations:rules", _("Placement rules"), "link"),
+    Entry("migrations:estimates", _("Estimates"), "gauge"),
+    Entry("migrations:evacuabilities", _("Can it be emptied?"), "gauge"),
+    Entry("hosts:add", _("Add host"), "plus", access.MANAGE),
+    Entry("hosts:add-nfs-server", _("Add NFS server"), "plus", access.MANAGE),
 )
 
 
@@ -56,8 +59,8 @@ class Act:
     url: Callable[[Any], str]
 
     def choice(self, of: VirtualMachine | Host) -> Choice:
-        text = f"on {of.host.name if of.host else 'no host'}" if isinstance(of, VirtualMachine) else ""
-        return Choice(self.title.format(of.name), text, self.icon, self.url(of))
+        text = _on(of) if isinstance(of, VirtualMachine) else ""
+        return Choice(gettext(self.title).format(of.name), text, self.icon, self.url(of))
 
 
 def _with(name: str, **query: str) -> Callable[[Any], str]:
@@ -66,19 +69,19 @@ def _with(name: str, **query: str) -> Callable[[Any], str]:
 
 
 VM_ACTS = (
-    Act(("migrate", "move"), "Migrate {}…", "arrows-right-left", access.OPERATE, _with("migrations:new", vm="uuid")),
-    Act(("schedule",), "Schedule {}…", "clock", access.OPERATE, _with("migrations:schedule-new", vm="uuid")),
-    Act(("console", "screen", "serial"), "Console of {}", "screen-share", access.OPERATE,
+    Act(("migrate", "move"), _("Migrate {}…"), "arrows-right-left", access.OPERATE, _with("migrations:new", vm="uuid")),
+    Act(("schedule",), _("Schedule {}…"), "clock", access.OPERATE, _with("migrations:schedule-new", vm="uuid")),
+    Act(("console", "screen", "serial"), _("Console of {}"), "screen-share", access.OPERATE,
         lambda vm: reverse("hosts:console", args=[vm.uuid])),
-    Act(("definition", "xml"), "Definition of {}", "file-code", access.SEE,
+    Act(("definition", "xml"), _("Definition of {}"), "file-code", access.SEE,
         lambda vm: reverse("hosts:definition", args=[vm.uuid])),
 )  # fmt: skip
 HOST_ACTS = (
-    Act(("empty", "evacuate", "drain"), "Empty {}…", "route", access.OPERATE,
+    Act(("empty", "evacuate", "drain"), _("Empty {}…"), "route", access.OPERATE,
         _with("migrations:evacuation-new", host="name")),
-    Act(("mounts", "mount"), "Mounts of {}", "folder", access.SEE, lambda host: reverse("hosts:mounts", args=[host.name])),
-    Act(("pools", "volumes"), "Pools of {}", "database", access.SEE, lambda host: reverse("hosts:pools", args=[host.name])),
-    Act(("edit",), "Edit {}", "pencil", access.MANAGE, lambda host: reverse("hosts:edit", args=[host.name])),
+    Act(("mounts", "mount"), _("Mounts of {}"), "folder", access.SEE, lambda host: reverse("hosts:mounts", args=[host.name])),
+    Act(("pools", "volumes"), _("Pools of {}"), "database", access.SEE, lambda host: reverse("hosts:pools", args=[host.name])),
+    Act(("edit",), _("Edit {}"), "pencil", access.MANAGE, lambda host: reverse("hosts:edit", args=[host.name])),
 )  # fmt: skip
 
 
@@ -95,18 +98,21 @@ def groups_of(request: HtmxHttpRequest, wanted: str) -> Iterator[tuple[str, Iter
     """What is found, under headings: an act that was named first, else what has the name, then pages."""
     words = wanted.casefold().split()
     if not words:
-        yield "Pages", pages(request, words)
+        yield gettext("Pages"), pages(request, words)
         return
     named = [act for act in (*VM_ACTS, *HOST_ACTS) if named_by(act, words)]
-    yield "Acts", acts_named(request, named, words)
-    yield "Migrations", migrations(request, wanted)
+    yield gettext("Acts"), acts_named(request, named, words)
+    yield gettext("Migrations"), migrations(request, wanted)
     vms = list(vms_found(request, wanted))
-    yield "VMs", (Choice(vm.name, _of_vm(vm), "device-desktop", vm.get_absolute_url()) for vm in vms)
+    yield gettext("VMs"), (Choice(vm.name, _of_vm(vm), "device-desktop", vm.get_absolute_url()) for vm in vms)
     hosts = list(hosts_found(request, wanted))
-    yield "Hosts", (Choice(host.name, host.get_state_display(), "server-2", host.get_absolute_url()) for host in hosts)
+    yield (
+        gettext("Hosts"),
+        (Choice(host.name, word(host.state, "host"), "server-2", host.get_absolute_url()) for host in hosts),
+    )
     if not named:
-        yield "With the first of them", acts_on(request, vms[:1], hosts[:1])
-    yield "Pages", pages(request, words)
+        yield gettext("With the first of them"), acts_on(request, vms[:1], hosts[:1])
+    yield gettext("Pages"), pages(request, words)
 
 
 def named_by(act: Act, words: list[str]) -> bool:
@@ -156,16 +162,25 @@ def migrations(request: HttpRequest, wanted: str) -> Iterator[Choice]:
     number = wanted.removeprefix("#")
     if number.isdecimal() and len(number) <= 18:
         for row in visible(request.user).filter(pk=int(number)):
-            text = f"{row.source_name} to {row.destination_name}, {row.get_state_display()}"
+            text = gettext("{source} to {destination}, {state}").format(
+                source=row.source_name, destination=row.destination_name, state=word(row.state, "migration")
+            )
             yield Choice(f"#{row.pk} {row.vm_name}", text, "arrows-right-left", row.get_absolute_url())
 
 
 def pages(request: HttpRequest, words: list[str]) -> Iterator[Choice]:
     """The pages that the user may open and whose name has all the words."""
     for entry in links((*RAIL, *MORE_PAGES, *ACCOUNT), request):
-        if all(word in entry.label.casefold() for word in words):
-            yield Choice(entry.label, "", entry.icon, entry.url)
+        label = gettext(entry.label)
+        known_as = f"{label} {entry.label}".casefold()
+        if all(one in known_as for one in words):
+            yield Choice(label, "", entry.icon, entry.url)
+
+
+def _on(vm: VirtualMachine) -> str:
+    return gettext("on {host}").format(host=vm.host.name) if vm.host else gettext("on no host")
 
 
 def _of_vm(vm: VirtualMachine) -> str:
-    return f"{vm.get_state_display()} on {vm.host.name}" if vm.host else vm.get_state_display()
+    state = word(vm.state, "vm")
+    return gettext("{state} on {host}").format(state=state, host=vm.host.name) if vm.host else state

@@ -5,6 +5,7 @@ import gc
 from django.conf import settings
 from django.template.loader import get_template
 from django.urls import get_resolver
+from django.utils.translation import override
 
 
 def warm_up() -> None:
@@ -13,9 +14,12 @@ def warm_up() -> None:
     Its full collections, every some requests, go through every object that lives: half of a second with those of Django,
     the views and the templates, 10 to 20 ms with what requests leave behind. That was the 95th percentile of the lists.
     """
-    _ = get_resolver().url_patterns
+    get_resolver().url_patterns  # noqa: B018 - reading it loads them
     folder = settings.BASE_DIR / "templates"
-    for path in folder.rglob("*.html"):
-        get_template(str(path.relative_to(folder)))
+    names = [str(path.relative_to(folder)) for path in folder.rglob("*.html")]
+    for language, _ in settings.LANGUAGES:
+        with override(language):
+            for name in names:
+                get_template(name)
     gc.collect()
     gc.freeze()

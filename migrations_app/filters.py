@@ -4,6 +4,7 @@ from uuid import UUID
 
 import django_filters as filters
 from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from hosts.filters import OneOf
 from migrations_app.models import STATE_CHOICES, Evacuation, Migration
@@ -26,13 +27,13 @@ SORTS = [
 class MigrationFilter(filters.FilterSet):
     """`?q=` finds guest, hosts, user, reason and error; dates are days in UTC."""
 
-    q = filters.CharFilter(method="search", label="Search")
-    state = OneOf(choices=STATE_CHOICES, label="State")
-    vm = filters.CharFilter(method="of_vm", label="VM")
-    host = filters.CharFilter(method="at_host", label="Host")
-    user = filters.CharFilter(field_name="username", label="User")
-    since = filters.DateFilter(field_name="created", lookup_expr="date__gte", label="Since")
-    until = filters.DateFilter(field_name="created", lookup_expr="date__lte", label="Until")
+    q = filters.CharFilter(method="search", label=_("Search"))
+    state = OneOf(choices=STATE_CHOICES, label=_("State"))
+    vm = filters.CharFilter(method="of_vm", label=_("VM"))
+    host = filters.CharFilter(method="at_host", label=_("Host"))
+    user = filters.CharFilter(field_name="username", label=_("User"))
+    since = filters.DateFilter(field_name="created", lookup_expr="date__gte", label=_("Since"))
+    until = filters.DateFilter(field_name="created", lookup_expr="date__lte", label=_("Until"))
     sort = filters.OrderingFilter(fields=SORTS)
 
     class Meta:
@@ -67,8 +68,8 @@ class MigrationFilter(filters.FilterSet):
 class EvacuationFilter(filters.FilterSet):
     """`?host=` is the host to be emptied, or to come home to."""
 
-    state = OneOf(choices=Evacuation.State.choices, label="State")
-    host = filters.CharFilter(field_name="host_name", label="Host")
+    state = OneOf(choices=Evacuation.State.choices, label=_("State"))
+    host = filters.CharFilter(field_name="host_name", label=_("Host"))
 
     class Meta:
         model = Evacuation

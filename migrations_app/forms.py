@@ -1,47 +1,58 @@
 """What people enter about migrations: a new one, and changes to one under way."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from hosts.errors import InvalidInput
 from hosts.models import Host
 from migrations_app.admission import BOUNDS
 from migrations_app.plan import LIMITS, Options
 
+if TYPE_CHECKING:
+    from hosts.forms import Words
+
 ON_TIMEOUT_CHOICES = [
-    ("cancel", "cancel the migration; the guest runs on at the source"),
-    ("postcopy", "switch to post-copy"),
-    ("pause", "pause the guest until the copy is done"),
+    ("cancel", _("cancel the migration; the guest runs on at the source")),
+    ("postcopy", _("switch to post-copy")),
+    ("pause", _("pause the guest until the copy is done")),
 ]
 POLICY_CHOICES = [
-    ("automatic", "Automatic"),
-    ("gentle", "Gentle"),
-    ("fast", "Fast"),
-    ("must_finish", "Must finish"),
-    ("manual", "Manual"),
+    ("automatic", _("Automatic")),
+    ("gentle", _("Gentle")),
+    ("fast", _("Fast")),
+    ("must_finish", _("Must finish")),
+    ("manual", _("Manual")),
 ]
 MAY_DO = {
-    "automatic": "May let the guest stand still up to the longest pause, and slow its CPUs down step by step. Asks before more.",
-    "gentle": "Never touches the guest. Where it writes as fast as is copied, the migration ends and says why.",
-    "fast": "Switches to post-copy as soon as the copy does not get ahead. From then on a failure of the network or of the source stops the guest.",
-    "must_finish": "As Automatic, but faster as the time runs out: at the end it may pause the guest, within the longest pause. Gives up when the time is over.",
-    "manual": "Decides nothing: only what is set below and what you do while it copies.",
+    "automatic": _(
+        "May let the guest stand still up to the longest pause, and slow its CPUs down step by step. Asks before more."
+    ),
+    "gentle": _("Never touches the guest. Where it writes as fast as is copied, the migration ends and says why."),
+    "fast": _(
+        "Switches to post-copy as soon as the copy does not get ahead. From then on a failure of the network or of the source stops the guest."
+    ),
+    "must_finish": _(
+        "As Automatic, but faster as the time runs out: at the end it may pause the guest, within the longest pause. Gives up when the time is over."
+    ),
+    "manual": _("Decides nothing: only what is set below and what you do while it copies."),
 }
 """What each policy may do to the guest, in the words of the form."""
 COPY_STORAGE_CHOICES = [
-    ("none", "no; they lie on shared storage"),
-    ("all", "copy all of each disk"),
-    ("inc", "copy what lies on top of a backing image that both hosts have"),
+    ("none", _("no; they lie on shared storage")),
+    ("all", _("copy all of each disk")),
+    ("inc", _("copy what lies on top of a backing image that both hosts have")),
 ]
 
 
-def flag(label: str, help_text: str) -> forms.BooleanField:
+def flag(label: "Words", help_text: "Words") -> forms.BooleanField:
     return forms.BooleanField(label=label, help_text=help_text, required=False)
 
 
-def figure(name: str, label: str, help_text: str) -> forms.IntegerField:
+def figure(name: str, label: "Words", help_text: "Words") -> forms.IntegerField:
     """A number within plan.LIMITS; left empty it is libvirt's own choice."""
     low, high = LIMITS[name]
     return forms.IntegerField(label=label, help_text=help_text, required=False, min_value=low, max_value=high)
@@ -50,67 +61,84 @@ def figure(name: str, label: str, help_text: str) -> forms.IntegerField:
 class MigrationForm(forms.Form):
     """Destination, options, ping address and reason. After `is_valid`, `options` holds the plan.Options."""
 
-    destination = forms.CharField(label="Destination", error_messages={"required": "Choose a destination."})
+    destination = forms.CharField(label=_("Destination"), error_messages={"required": _("Choose a destination.")})
     ping_address = forms.GenericIPAddressField(
-        label="Address to ping",
-        help_text="The guest's own address. It is pinged before, during and after; the page shows the longest gap.",
+        label=_("Address to ping"),
+        help_text=_("The guest's own address. It is pinged before, during and after; the page shows the longest gap."),
         required=False,
     )
     probe_port = forms.IntegerField(
-        label="TCP port to probe",
-        help_text="A service of the guest, such as 22: connected to ten times a second, so that more than its kernel is seen to answer.",
+        label=_("TCP port to probe"),
+        help_text=_(
+            "A service of the guest, such as 22: connected to ten times a second, so that more than its kernel is seen to answer."
+        ),
         required=False,
         min_value=1,
         max_value=65535,
     )
     reason = forms.CharField(
-        label="Reason", help_text="Why, or a ticket; kept in the history.", max_length=300, required=False
+        label=_("Reason"), help_text=_("Why, or a ticket; kept in the history."), max_length=300, required=False
     )
 
     policy = forms.ChoiceField(
-        label="If the guest writes to its memory as fast as it is copied", choices=POLICY_CHOICES, required=False
+        label=_("If the guest writes to its memory as fast as it is copied"), choices=POLICY_CHOICES, required=False
     )
     undefine_source = flag(
-        "Remove the definition at the source",
-        "After the guest is proven to run at the destination. Else it stays, marked stale: autostart off, start refused.",
+        _("Remove the definition at the source"),
+        _(
+            "After the guest is proven to run at the destination. Else it stays, marked stale: autostart off, start refused."
+        ),
     )
     unsafe = flag(
-        "Unsafe: migrate although libvirt can't vouch for the disks",
-        "libvirt refuses where a disk's cache or file system could let the hosts see different data. "
-        "Tick this only if you know that both see the same; otherwise the disk can be corrupted.",
+        _("Unsafe: migrate although libvirt can't vouch for the disks"),
+        _(
+            "libvirt refuses where a disk's cache or file system could let the hosts see different data. "
+            "Tick this only if you know that both see the same; otherwise the disk can be corrupted."
+        ),
     )
-    live = flag("Live", "The guest runs on while its memory is copied. Off: it stands still until all of it is copied.")
+    live = flag(
+        _("Live"), _("The guest runs on while its memory is copied. Off: it stands still until all of it is copied.")
+    )
     persistent = flag(
-        "Define at the destination at once", "So that no moment exists at which a crash would make the guest vanish."
+        _("Define at the destination at once"),
+        _("So that no moment exists at which a crash would make the guest vanish."),
     )
     auto_converge = flag(
-        "Auto-converge", "Slows the guest's CPUs down step by step where it writes faster than can be copied."
+        _("Auto-converge"), _("Slows the guest's CPUs down step by step where it writes faster than can be copied.")
     )
     postcopy = flag(
-        "Allow post-copy",
-        "The guest may go on at the destination before all memory is there. From then on a network failure stops it.",
+        _("Allow post-copy"),
+        _(
+            "The guest may go on at the destination before all memory is there. From then on a network failure stops it."
+        ),
     )
-    compressed = flag("Compress", "Costs CPU on both hosts; helps on slow networks.")
-    tls = flag("Encrypt with TLS", "Needs libvirt's TLS certificates for migration on both hosts.")
-    tunnelled = flag("Tunnel through libvirtd", "Needs no migration port, but is slower and knows no post-copy.")
+    compressed = flag(_("Compress"), _("Costs CPU on both hosts; helps on slow networks."))
+    tls = flag(_("Encrypt with TLS"), _("Needs libvirt's TLS certificates for migration on both hosts."))
+    tunnelled = flag(_("Tunnel through libvirtd"), _("Needs no migration port, but is slower and knows no post-copy."))
     direct = flag(
-        "Driven by the console",
-        "For where the source can't reach the destination's libvirt, but the console can. Such a migration ends if the console does.",
+        _("Driven by the console"),
+        _(
+            "For where the source can't reach the destination's libvirt, but the console can. Such a migration ends if the console does."
+        ),
     )
-    copy_storage = forms.ChoiceField(label="Copy the disks along", choices=COPY_STORAGE_CHOICES, required=False)
+    copy_storage = forms.ChoiceField(label=_("Copy the disks along"), choices=COPY_STORAGE_CHOICES, required=False)
     max_pause_ms = figure(
-        "max_pause_ms", "Longest pause, ms", "The guest is never let stand still longer without asking."
+        "max_pause_ms", _("Longest pause, ms"), _("The guest is never let stand still longer without asking.")
     )
-    finish_within_s = figure("finish_within_s", "Must finish within, seconds", "Counted from the start of the copy.")
-    port = figure("port", "Port for the memory", "0: one of libvirt's, 49152 to 49215.")
-    disks_port = figure("disks_port", "Port for copied disks", "0: one of libvirt's, as for the memory.")
+    finish_within_s = figure(
+        "finish_within_s", _("Must finish within, seconds"), _("Counted from the start of the copy.")
+    )
+    port = figure("port", _("Port for the memory"), _("0: one of libvirt's, 49152 to 49215."))
+    disks_port = figure("disks_port", _("Port for copied disks"), _("0: one of libvirt's, as for the memory."))
     parallel_connections = figure(
-        "parallel_connections", "Parallel connections", "For networks faster than one core; 0 is one."
+        "parallel_connections", _("Parallel connections"), _("For networks faster than one core; 0 is one.")
     )
-    bandwidth_mib = figure("bandwidth_mib", "Bandwidth limit, MiB/s", "0: no limit.")
-    max_downtime_ms = figure("max_downtime_ms", "Maximum downtime, ms", "0: QEMU's own, 300 ms.")
-    timeout_s = figure("timeout_s", "Time limit, seconds", "0: none.")
-    on_timeout = forms.ChoiceField(label="When the time limit is reached", choices=ON_TIMEOUT_CHOICES, required=False)
+    bandwidth_mib = figure("bandwidth_mib", _("Bandwidth limit, MiB/s"), _("0: no limit."))
+    max_downtime_ms = figure("max_downtime_ms", _("Maximum downtime, ms"), _("0: QEMU's own, 300 ms."))
+    timeout_s = figure("timeout_s", _("Time limit, seconds"), _("0: none."))
+    on_timeout = forms.ChoiceField(
+        label=_("When the time limit is reached"), choices=ON_TIMEOUT_CHOICES, required=False
+    )
 
     STEER = ("policy", "max_pause_ms", "finish_within_s")
     MAIN = ("undefine_source", "unsafe")
@@ -143,7 +171,7 @@ class MigrationForm(forms.Form):
     def clean_destination(self) -> Host:
         name = self.cleaned_data["destination"]
         if name not in self.destinations:
-            raise forms.ValidationError("%(name)s is not a host that this VM can go to.", params={"name": name})
+            raise forms.ValidationError(_("%(name)s is not a host that this VM can go to."), params={"name": name})
         return self.destinations[name]
 
     def clean(self) -> dict[str, Any]:
@@ -182,14 +210,14 @@ class TuneForm(forms.Form):
     """What of a migration that copies can be changed; what is left empty stays as it is."""
 
     bandwidth_mib = forms.IntegerField(
-        label="Bandwidth limit, MiB/s", required=False, min_value=1, max_value=LIMITS["bandwidth_mib"][1]
+        label=_("Bandwidth limit, MiB/s"), required=False, min_value=1, max_value=LIMITS["bandwidth_mib"][1]
     )
     max_downtime_ms = forms.IntegerField(
-        label="Maximum downtime, ms", required=False, min_value=1, max_value=LIMITS["max_downtime_ms"][1]
+        label=_("Maximum downtime, ms"), required=False, min_value=1, max_value=LIMITS["max_downtime_ms"][1]
     )
 
     max_pause_ms = forms.IntegerField(
-        label="Longest pause, ms",
+        label=_("Longest pause, ms"),
         required=False,
         min_value=LIMITS["max_pause_ms"][0],
         max_value=LIMITS["max_pause_ms"][1],
@@ -197,14 +225,14 @@ class TuneForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         if not self.errors and not self.given():
-            raise forms.ValidationError("Enter a bandwidth, a maximum downtime or a longest pause.")
+            raise forms.ValidationError(_("Enter a bandwidth, a maximum downtime or a longest pause."))
         return self.cleaned_data
 
     def given(self) -> dict[str, int]:
         return {name: value for name, value in self.cleaned_data.items() if value is not None}
 
 
-def limit(name: str, label: str, help_text: str) -> forms.IntegerField:
+def limit(name: str, label: "Words", help_text: "Words") -> forms.IntegerField:
     low, high = BOUNDS[name]
     return forms.IntegerField(label=label, help_text=help_text, min_value=low, max_value=high)
 
@@ -212,10 +240,12 @@ def limit(name: str, label: str, help_text: str) -> forms.IntegerField:
 class QueueLimitsForm(forms.Form):
     """How many migrations may run at once."""
 
-    per_source = limit("per_source", "From one host", "So many may leave a host at once.")
-    per_destination = limit("per_destination", "To one host", "So many may go to a host at once.")
-    per_link = limit("per_link", "Between two hosts", "So many may go from one host to the same other one at once.")
-    overall = limit("overall", "In all", "0 holds the queue: what runs ends, nothing starts.")
+    per_source = limit("per_source", _("From one host"), _("So many may leave a host at once."))
+    per_destination = limit("per_destination", _("To one host"), _("So many may go to a host at once."))
+    per_link = limit(
+        "per_link", _("Between two hosts"), _("So many may go from one host to the same other one at once.")
+    )
+    overall = limit("overall", _("In all"), _("0 holds the queue: what runs ends, nothing starts."))
 
 
 def option_rows(options: dict[str, Any]) -> list[tuple[str, str]]:
@@ -230,7 +260,7 @@ def option_rows(options: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _in_words(name: str, value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     if value == 0:
-        return "none" if name in ("timeout_s", "finish_within_s") else "libvirt's own"
-    return {**dict(ON_TIMEOUT_CHOICES), **dict(POLICY_CHOICES), **dict(COPY_STORAGE_CHOICES)}.get(value, str(value))
+        return gettext("none") if name in ("timeout_s", "finish_within_s") else gettext("libvirt's own")
+    return str({**dict(ON_TIMEOUT_CHOICES), **dict(POLICY_CHOICES), **dict(COPY_STORAGE_CHOICES)}.get(value, value))

@@ -5,10 +5,10 @@ const root = document.getElementById("consoles");
 const body = document.body;
 const announcer = document.getElementById("announcer");
 const dialog = document.getElementById("paste");
-const STAYS_CLOSED = { 4401: "Signed out", 4403: "Not allowed", 4408: "Closed: not used", 4409: "In use by somebody else", 4429: "Too many consoles", 4500: "Not connected" };
+const STAYS_CLOSED = { 4401: gettext("Signed out"), 4403: gettext("Not allowed"), 4408: gettext("Closed: not used"), 4409: gettext("In use by somebody else"), 4429: gettext("Too many consoles"), 4500: gettext("Not connected") };
 const MAX_WAIT_MS = 8000;
 const KEY_PAUSE_MS = 8;
-const CTRL_ALT_DEL = "Control, Alt, Delete were sent.";
+const CTRL_ALT_DEL = gettext("Control, Alt, Delete were sent.");
 const XK_RETURN = 0xff0d, XK_TAB = 0xff09, XK_SHIFT = 0xffe1;
 
 // xterm.js makes style elements; the content policy lets in those that carry the page's nonce.
@@ -46,7 +46,7 @@ class Console {
     clearTimeout(this.timer);
     this.hangUp();
     this.told = undefined;
-    this.show("connecting", "Connecting…");
+    this.show("connecting", gettext("Connecting…"));
     let answer;
     try {
       answer = await fetch(root.dataset.tickets, {
@@ -54,7 +54,7 @@ class Console {
         headers: { "Content-Type": "application/json", "X-CSRFToken": root.dataset.csrf },
       });
     } catch {
-      return this.later("The console can't be reached.");
+      return this.later(gettext("The console can't be reached."));
     }
     const said = await answer.json().catch(() => ({}));
     if (!answer.ok) return this.refused(said, answer.status);
@@ -69,7 +69,7 @@ class Console {
 
   refused(said, status) {
     if (status >= 500) return this.later(said.detail);
-    this.show("error", "Not connected", { message: said.detail ?? "The console refused.", hint: said.hint ?? "" });
+    this.show("error", gettext("Not connected"), { message: said.detail ?? gettext("The console refused."), hint: said.hint ?? "" });
   }
 
   heard({ state, host, title, message, hint }) {
@@ -77,12 +77,12 @@ class Console {
       const moved = this.host && this.host !== host;
       this.host = host;
       this.attempts = 0;
-      this.begin(() => this.show("open", `Connected on ${host}`));
-      if (moved) announcer.textContent = `The ${this.kind === "screen" ? "screen" : "serial console"} goes on, now on ${host}.`;
+      this.begin(() => this.show("open", interpolate(gettext("Connected on %s"), [host])));
+      if (moved) announcer.textContent = interpolate(this.kind === "screen" ? gettext("The screen goes on, now on %s.") : gettext("The serial console goes on, now on %s."), [host]);
       this.section.dataset.host = host;
     } else if (state === "closed") this.told ??= { message };
-    else if (state === "connecting") this.show("connecting", `Connecting to ${host}…`);
-    else if (state === "waiting") this.show("waiting", "Waiting…", { message });
+    else if (state === "connecting") this.show("connecting", interpolate(gettext("Connecting to %s…"), [host]));
+    else if (state === "waiting") this.show("waiting", gettext("Waiting…"), { message });
     else if (state === "error") {
       this.told = { message, hint };
       this.show("error", title, this.told);
@@ -91,14 +91,14 @@ class Console {
 
   closed(code) {
     this.socket = undefined;
-    if (!(code in STAYS_CLOSED)) return this.later("The connection was lost.");
+    if (!(code in STAYS_CLOSED)) return this.later(gettext("The connection was lost."));
     this.show("error", STAYS_CLOSED[code], this.told);
     this.section.querySelector("[data-act=take-over]").hidden = code !== 4409;
   }
 
   later(message) {
     const pause = Math.min(300 * 2 ** this.attempts++, MAX_WAIT_MS) * (0.7 + Math.random() * 0.3);
-    this.show("waiting", "Reconnecting…", { message: this.attempts > 2 ? message : "" });
+    this.show("waiting", gettext("Reconnecting…"), { message: this.attempts > 2 ? message : "" });
     this.timer = setTimeout(() => this.connect(), pause);
   }
 
@@ -208,7 +208,7 @@ class Screen extends Console {
       announcer.textContent = CTRL_ALT_DEL;
       this.focus();
     } else if (name === "copy") {
-      navigator.clipboard?.writeText(this.text).then(() => { announcer.textContent = "Copied."; });
+      navigator.clipboard?.writeText(this.text).then(() => { announcer.textContent = gettext("Copied."); });
     } else if (name === "scale") {
       this.fits = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", this.fits);
@@ -262,6 +262,6 @@ addEventListener("keydown", (event) => {
   event.stopImmediatePropagation();
   document.activeElement.blur();
   inside.querySelector(".console-buttons button").focus();
-  announcer.textContent = "The keyboard is back with the page.";
+  announcer.textContent = gettext("The keyboard is back with the page.");
 }, true);
 addEventListener("pagehide", () => { for (const one of consoles) one.hangUp(); });

@@ -22,10 +22,13 @@ function fade(card) {
   for (const old of [...stack.querySelectorAll("[data-of-other]")].slice(0, -MOST_OF_OTHERS)) old.remove();
 }
 
-const shortTime = new Intl.DateTimeFormat(undefined, {
+// The browser's own way to write times, where it speaks the language of the page.
+const { lang } = document.documentElement;
+const locale = navigator.language.slice(0, 2) === lang.slice(0, 2) ? undefined : lang;
+const shortTime = new Intl.DateTimeFormat(locale, {
   day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
-const exactTime = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const exactTime = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 
 function localTimes() {
   for (const element of document.querySelectorAll("time[data-local]:not([data-shown])")) {
@@ -49,7 +52,7 @@ async function copy(button) {
     area.remove();
   }
   button.dataset.copied = "";
-  document.getElementById("announcer").textContent = "Copied.";
+  document.getElementById("announcer").textContent = gettext("Copied.");
   setTimeout(() => delete button.dataset.copied, 2000);
 }
 
@@ -58,13 +61,13 @@ function explain({ xhr }) {
   const answer = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
   const part = (name) => answer.querySelector(`[data-error] .error-${name}`)?.textContent.trim() ?? "";
   if (part("title")) return { title: part("title"), text: `${part("message")} ${part("hint")}`.trim() };
-  if (xhr.status === 403) return { title: "Not allowed", text: "Your role does not allow this, or the page is too old: reload it." };
-  return { title: `The console answered ${xhr.status}`, text: "Reload the page; if it stays, look at the console's log." };
+  if (xhr.status === 403) return { title: gettext("Not allowed"), text: gettext("Your role does not allow this, or the page is too old: reload it.") };
+  return { title: interpolate(gettext("The console answered %s"), [xhr.status]), text: gettext("Reload the page; if it stays, look at the console's log.") };
 }
 
 body.addEventListener("htmx:responseError", ({ detail }) => toast(explain(detail)));
-body.addEventListener("htmx:sendError", () => toast({ title: "The console does not answer", text: "Nothing was sent. Try again in a moment." }));
-body.addEventListener("htmx:timeout", () => toast({ title: "The console took too long", text: "Look at the page again before you repeat it." }));
+body.addEventListener("htmx:sendError", () => toast({ title: gettext("The console does not answer"), text: gettext("Nothing was sent. Try again in a moment.") }));
+body.addEventListener("htmx:timeout", () => toast({ title: gettext("The console took too long"), text: gettext("Look at the page again before you repeat it.") }));
 body.addEventListener("toast", ({ detail }) => toast(detail)); // from the HX-Trigger header: {"toast": {"title", "text", "tone"}}
 
 // A session that ended answers a part's request with the login page, which must not be swapped into the page.
@@ -106,5 +109,5 @@ body.addEventListener("htmx:xhr:progress", ({ target, detail }) => {
   const bar = part.querySelector("progress");
   if (percent < 100) bar.value = percent;
   else bar.removeAttribute("value");
-  part.querySelector("[data-upload-words]").textContent = percent < 100 ? `${percent} % sent to the console` : "Being written to the host…";
+  part.querySelector("[data-upload-words]").textContent = percent < 100 ? interpolate(gettext("%s sent to the console"), [`${percent} %`]) : gettext("Being written to the host…");
 });

@@ -49,7 +49,7 @@ function count() {
   const boxes = ticks();
   const ticked = boxes.filter((box) => box.checked).length;
   const words = document.getElementById("ticked");
-  if (words) words.textContent = ticked ? `${ticked} ticked` : "";
+  if (words) words.textContent = ticked ? interpolate(ngettext("%s ticked", "%s ticked", ticked), [ticked]) : "";
   for (const button of document.querySelectorAll("#bulk button")) button.disabled = ticked === 0;
   if (!all) return;
   all.hidden = boxes.length === 0;

@@ -1,8 +1,15 @@
 """What all tests share."""
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 from pytest_django import Settings
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is translated counts, also where nobody ran scripts/setup since: only what changed is compiled."""
+    if not hasattr(config, "workerinput"):
+        call_command("compilemessages", verbosity=0, ignore_patterns=["node_modules", ".venv"])
 
 
 @pytest.fixture(autouse=True)

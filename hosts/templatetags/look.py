@@ -10,152 +10,154 @@ from django.template import Context, Library
 from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 register = Library()
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A state's word, its icon (a name in the sprite) and its tone (a `tone-…` class of parts.css)."""
+    """A state's word (in English, translated where it is shown), its icon (a name in the sprite) and its tone (a `tone-…` class of parts.css)."""
 
     word: str
     icon: str
     tone: str
 
 
-NOT_KNOWN = Look("unknown", "help-circle", "unknown")
+NOT_KNOWN = Look(_("unknown"), "help-circle", "unknown")
 
 LOOKS: dict[str, dict[str, Look]] = {
     "vm": {
-        "running": Look("running", "player-play", "ok"),
-        "idle": Look("idle", "player-play", "ok"),
-        "paused": Look("paused", "player-pause", "paused"),
-        "in shutdown": Look("shutting down", "loader-2", "busy"),
-        "shut off": Look("shut off", "power", "off"),
-        "crashed": Look("crashed", "alert-circle", "error"),
-        "pmsuspended": Look("suspended", "moon", "paused"),
+        "running": Look(_("running"), "player-play", "ok"),
+        "idle": Look(_("idle"), "player-play", "ok"),
+        "paused": Look(_("paused"), "player-pause", "paused"),
+        "in shutdown": Look(_("shutting down"), "loader-2", "busy"),
+        "shut off": Look(_("shut off"), "power", "off"),
+        "crashed": Look(_("crashed"), "alert-circle", "error"),
+        "pmsuspended": Look(_("suspended"), "moon", "paused"),
         "unknown": NOT_KNOWN,
-        "migrating": Look("migrating", "arrows-right-left", "busy"),
-        "stale": Look("stale copy", "ghost", "warning"),
-        "absent": Look("no longer there", "circle-dashed", "unknown"),
+        "migrating": Look(_("migrating"), "arrows-right-left", "busy"),
+        "stale": Look(_("stale copy"), "ghost", "warning"),
+        "absent": Look(_("no longer there"), "circle-dashed", "unknown"),
     },
     "host": {
-        "new": Look("not connected yet", "circle-dashed", "unknown"),
-        "online": Look("online", "circle-check", "ok"),
-        "unreachable": Look("unreachable", "plug-connected-x", "error"),
-        "maintenance": Look("maintenance", "tool", "warning"),
+        "new": Look(_("not connected yet"), "circle-dashed", "unknown"),
+        "online": Look(_("online"), "circle-check", "ok"),
+        "unreachable": Look(_("unreachable"), "plug-connected-x", "error"),
+        "maintenance": Look(_("maintenance"), "tool", "warning"),
         "unknown": NOT_KNOWN,
     },
     "nfs server": {
-        "new": Look("not asked yet", "circle-dashed", "unknown"),
-        "serving": Look("serving", "circle-check", "ok"),
-        "stopped": Look("stopped", "player-stop", "error"),
-        "unreachable": Look("no answer", "plug-connected-x", "error"),
+        "new": Look(_("not asked yet"), "circle-dashed", "unknown"),
+        "serving": Look(_("serving"), "circle-check", "ok"),
+        "stopped": Look(_("stopped"), "player-stop", "error"),
+        "unreachable": Look(_("no answer"), "plug-connected-x", "error"),
     },
     "mount": {
-        "healthy": Look("healthy", "circle-check", "ok"),
-        "slow": Look("slow", "clock", "warning"),
-        "read-only": Look("read-only", "lock", "warning"),
-        "stale": Look("not answering", "hourglass", "error"),
-        "not wanted": Look("not wanted", "circle-dashed", "off"),
-        "not mounted": Look("not mounted", "unlink", "off"),
-        "missing": Look("missing", "alert-triangle", "warning"),
-        "other source": Look("other source", "alert-circle", "error"),
+        "healthy": Look(_("healthy"), "circle-check", "ok"),
+        "slow": Look(_("slow"), "clock", "warning"),
+        "read-only": Look(_("read-only"), "lock", "warning"),
+        "stale": Look(_("not answering"), "hourglass", "error"),
+        "not wanted": Look(_("not wanted"), "circle-dashed", "off"),
+        "not mounted": Look(_("not mounted"), "unlink", "off"),
+        "missing": Look(_("missing"), "alert-triangle", "warning"),
+        "other source": Look(_("other source"), "alert-circle", "error"),
         "unknown": NOT_KNOWN,
     },
     "pool": {
-        "active": Look("active", "circle-check", "ok"),
-        "inactive": Look("inactive", "power", "off"),
+        "active": Look(_("active"), "circle-check", "ok"),
+        "inactive": Look(_("inactive"), "power", "off"),
     },
     "migration": {
-        "queued": Look("queued", "hourglass", "off"),
-        "checking": Look("checking", "list-check", "busy"),
-        "copying": Look("copying", "arrows-right-left", "busy"),
-        "switching": Look("switching over", "bolt", "busy"),
-        "verifying": Look("verifying", "shield-check", "busy"),
-        "defining": Look("defining", "file-code", "busy"),
-        "completed": Look("completed", "circle-check", "ok"),
-        "cancelled": Look("cancelled", "ban", "off"),
-        "failed": Look("failed", "circle-x", "error"),
-        "needs_attention": Look("needs attention", "alert-triangle", "warning"),
+        "queued": Look(_("queued"), "hourglass", "off"),
+        "checking": Look(_("checking"), "list-check", "busy"),
+        "copying": Look(_("copying"), "arrows-right-left", "busy"),
+        "switching": Look(_("switching over"), "bolt", "busy"),
+        "verifying": Look(_("verifying"), "shield-check", "busy"),
+        "defining": Look(_("defining"), "file-code", "busy"),
+        "completed": Look(_("completed"), "circle-check", "ok"),
+        "cancelled": Look(_("cancelled"), "ban", "off"),
+        "failed": Look(_("failed"), "circle-x", "error"),
+        "needs_attention": Look(_("needs attention"), "alert-triangle", "warning"),
     },
     "run": {
-        "started": Look("started", "circle-check", "ok"),
-        "missed": Look("missed", "clock", "warning"),
-        "refused": Look("refused", "ban", "error"),
+        "started": Look(_("started"), "circle-check", "ok"),
+        "missed": Look(_("missed"), "clock", "warning"),
+        "refused": Look(_("refused"), "ban", "error"),
     },
     "plan": {
-        "planned": Look("planned", "list-check", "info"),
-        "running": Look("running", "arrows-right-left", "busy"),
-        "stopping": Look("stopping after the current ones", "loader-2", "busy"),
-        "stopped": Look("stopped", "player-pause", "warning"),
-        "completed": Look("completed", "circle-check", "ok"),
-        "discarded": Look("discarded", "ban", "off"),
+        "planned": Look(_("planned"), "list-check", "info"),
+        "running": Look(_("running"), "arrows-right-left", "busy"),
+        "stopping": Look(_("stopping after the current ones"), "loader-2", "busy"),
+        "stopped": Look(_("stopped"), "player-pause", "warning"),
+        "completed": Look(_("completed"), "circle-check", "ok"),
+        "discarded": Look(_("discarded"), "ban", "off"),
     },
     "move": {
-        "planned": Look("planned", "circle-dashed", "off"),
-        "blocked": Look("can't move", "ban", "warning"),
-        "running": Look("moving", "arrows-right-left", "busy"),
-        "done": Look("moved", "circle-check", "ok"),
-        "failed": Look("failed", "circle-x", "error"),
-        "skipped": Look("left out", "player-track-next", "off"),
+        "planned": Look(_("planned"), "circle-dashed", "off"),
+        "blocked": Look(_("can't move"), "ban", "warning"),
+        "running": Look(_("moving"), "arrows-right-left", "busy"),
+        "done": Look(_("moved"), "circle-check", "ok"),
+        "failed": Look(_("failed"), "circle-x", "error"),
+        "skipped": Look(_("left out"), "player-track-next", "off"),
     },
     "step": {
-        "pending": Look("waiting", "circle-dashed", "off"),
-        "running": Look("under way", "loader-2", "busy"),
-        "done": Look("done", "check", "ok"),
-        "warning": Look("done, with a warning", "alert-triangle", "warning"),
-        "failed": Look("failed", "x", "error"),
-        "skipped": Look("skipped", "player-track-next", "off"),
+        "pending": Look(_("waiting"), "circle-dashed", "off"),
+        "running": Look(_("under way"), "loader-2", "busy"),
+        "done": Look(_("done"), "check", "ok"),
+        "warning": Look(_("done, with a warning"), "alert-triangle", "warning"),
+        "failed": Look(_("failed"), "x", "error"),
+        "skipped": Look(_("skipped"), "player-track-next", "off"),
     },
     "check": {
-        "ok": Look("passed", "circle-check", "ok"),
-        "warning": Look("warning", "alert-triangle", "warning"),
-        "blocker": Look("blocks", "ban", "error"),
+        "ok": Look(_("passed"), "circle-check", "ok"),
+        "warning": Look(_("warning"), "alert-triangle", "warning"),
+        "blocker": Look(_("blocks"), "ban", "error"),
     },
     "flag": {
-        "two hosts": Look("on two hosts", "alert-circle", "error"),
-        "transient": Look("transient", "bolt", "warning"),
-        "stale copy": Look("stale copy", "ghost", "warning"),
-        "external": Look("external", "terminal-2", "info"),
-        "unreachable": Look("host unreachable", "plug-connected-x", "error"),
+        "two hosts": Look(_("on two hosts"), "alert-circle", "error"),
+        "transient": Look(_("transient"), "bolt", "warning"),
+        "stale copy": Look(_("stale copy"), "ghost", "warning"),
+        "external": Look(_("external"), "terminal-2", "info"),
+        "unreachable": Look(_("host unreachable"), "plug-connected-x", "error"),
     },
     "line": {
-        "decision": Look("autopilot", "gauge", "busy"),
-        "act": Look("person", "user", "info"),
-        "event": Look("event", "info-circle", "off"),
-        "warning": Look("warning", "alert-triangle", "warning"),
+        "decision": Look(_("autopilot"), "gauge", "busy"),
+        "act": Look(_("person"), "user", "info"),
+        "event": Look(_("event"), "info-circle", "off"),
+        "warning": Look(_("warning"), "alert-triangle", "warning"),
     },
     "image move": {
-        "looking": Look("looking at both sides", "loader-2", "busy"),
-        "planned": Look("planned", "list-check", "info"),
-        "running": Look("moving", "arrows-right-left", "busy"),
-        "stopped": Look("stopped, all images whole", "player-pause", "warning"),
-        "moved": Look("moved, originals kept", "circle-check", "ok"),
-        "undoing": Look("being undone", "arrow-left", "busy"),
-        "undone": Look("undone", "history", "off"),
-        "cleared": Look("moved", "circle-check", "ok"),
-        "discarded": Look("discarded", "ban", "off"),
+        "looking": Look(_("looking at both sides"), "loader-2", "busy"),
+        "planned": Look(_("planned"), "list-check", "info"),
+        "running": Look(_("moving"), "arrows-right-left", "busy"),
+        "stopped": Look(_("stopped, all images whole"), "player-pause", "warning"),
+        "moved": Look(_("moved, originals kept"), "circle-check", "ok"),
+        "undoing": Look(_("being undone"), "arrow-left", "busy"),
+        "undone": Look(_("undone"), "history", "off"),
+        "cleared": Look(_("moved"), "circle-check", "ok"),
+        "discarded": Look(_("discarded"), "ban", "off"),
     },
     "proof": {
-        "same": Look("the same storage", "circle-check", "ok"),
-        "copy": Look("perhaps a copy", "alert-triangle", "warning"),
-        "apart": Look("other storage", "alert-circle", "error"),
-        "unproven": Look("not proven", "help-circle", "unknown"),
+        "same": Look(_("the same storage"), "circle-check", "ok"),
+        "copy": Look(_("perhaps a copy"), "alert-triangle", "warning"),
+        "apart": Look(_("other storage"), "alert-circle", "error"),
+        "unproven": Look(_("not proven"), "help-circle", "unknown"),
     },
     "group mount": {
-        "waiting": Look("waiting", "circle-dashed", "off"),
-        "running": Look("mounting", "loader-2", "busy"),
-        "mounted": Look("mounted", "circle-check", "ok"),
-        "there": Look("was mounted already", "circle-check", "ok"),
-        "failed": Look("not mounted", "circle-x", "error"),
+        "waiting": Look(_("waiting"), "circle-dashed", "off"),
+        "running": Look(_("mounting"), "loader-2", "busy"),
+        "mounted": Look(_("mounted"), "circle-check", "ok"),
+        "there": Look(_("was mounted already"), "circle-check", "ok"),
+        "failed": Look(_("not mounted"), "circle-x", "error"),
     },
     "outcome": {
-        "pending": Look("under way", "loader-2", "busy"),
-        "succeeded": Look("succeeded", "circle-check", "ok"),
-        "failed": Look("failed", "circle-x", "error"),
-        "refused": Look("refused", "ban", "warning"),
-        "cancelled": Look("cancelled", "ban", "off"),
+        "pending": Look(_("under way"), "loader-2", "busy"),
+        "succeeded": Look(_("succeeded"), "circle-check", "ok"),
+        "failed": Look(_("failed"), "circle-x", "error"),
+        "refused": Look(_("refused"), "ban", "warning"),
+        "cancelled": Look(_("cancelled"), "ban", "off"),
     },
 }
 """The look of every state, by the kind of thing that has it. A state that stands here not is shown as its own word."""
@@ -173,7 +175,7 @@ def look_of(state: object, kind: str) -> Look:
 def badge(state: object, kind: str, word: str = "") -> SafeString:
     """The badge of `state`; `word` replaces the usual one, where a page knows better."""
     look = look_of(state, kind)
-    return _badge(word or look.word, look.icon, look.tone)
+    return _badge(word or gettext(look.word), look.icon, look.tone)
 
 
 @lru_cache(maxsize=2048)
@@ -196,8 +198,14 @@ def glyph(state: object, kind: str) -> str:
 
 @register.filter
 def word(state: object, kind: str) -> str:
-    """The word of `state` alone."""
-    return look_of(state, kind).word
+    """The word of `state` alone, in the reader's language."""
+    return gettext(look_of(state, kind).word)
+
+
+@register.filter
+def said(text: object) -> str:
+    """What the console says in fixed words (kvmconsole/phrases.py) in the reader's language, and any other text as it is."""
+    return gettext(text if isinstance(text, str) else str(text)) if text else ""
 
 
 @register.filter

@@ -7,6 +7,7 @@ from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse, reverse_lazy
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts import audit
@@ -33,7 +34,7 @@ def tokens(request: HtmxHttpRequest) -> HttpResponse:
 def revoke_token(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(ApiToken, pk=pk, user=request.user)
     people.revoke_token(token=token, actor=actor(request))
-    messages.success(request, "The token was revoked: whoever uses it is refused from now on.")
+    messages.success(request, gettext("The token was revoked: whoever uses it is refused from now on."))
     return see_other(request, reverse("hosts:tokens"))
 
 
@@ -46,7 +47,7 @@ class Password(PasswordChangeView):
     def form_valid(self, form: Any) -> HttpResponse:
         with audit.act(actor=actor(self.request), action="change password", target=f"user {self.request.user}"):  # type: ignore[arg-type]
             response = super().form_valid(form)
-        messages.success(self.request, "Your password was changed.")
+        messages.success(self.request, gettext("Your password was changed."))
         return response
 
     def form_invalid(self, form: Any) -> HttpResponse:

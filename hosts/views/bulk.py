@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_http_methods
 
 from hosts import access, actions, filters
@@ -18,8 +20,8 @@ from hosts.views.vm_list import MOST_ROWS
 BUDGET_S = 40.0
 """No act begins later in one request: proxies give an answer about a minute. What is left is offered again."""
 WORDS = {
-    "start": ("Start", "started", "It was started."),
-    "shutdown": ("Shut down", "asked to shut down", "It was asked to shut down; that may take a while."),
+    "start": (_("Start"), _("started"), _("It was started.")),
+    "shutdown": (_("Shut down"), _("asked to shut down"), _("It was asked to shut down; that may take a while.")),
 }
 
 
@@ -36,7 +38,7 @@ class Outcome:
 @require_http_methods(["GET", "HEAD", "POST"])
 def bulk(request: HtmxHttpRequest, act: str) -> HttpResponse:
     vms = _chosen(request)
-    verb, done, _ = WORDS[act]
+    verb, done = gettext(WORDS[act][0]), gettext(WORDS[act][1])
     wanted = [vm for vm in vms if vm.is_active == (act == "shutdown")]
     context = {"act": act, "verb": verb, "done": done, "vms": wanted, "others": [vm for vm in vms if vm not in wanted]}
     form = ReasonForm(request.POST or None)
@@ -57,7 +59,7 @@ def _chosen(request: HtmxHttpRequest) -> list[VirtualMachine]:
         raise Http404("no such VM")
     operable = set(access.hosts_for(request.user, access.OPERATE).values_list("pk", flat=True))
     if not operable or any(vm.host_id not in operable for vm in vms):
-        raise PermissionDenied("Your roles don't let you operate all of these VMs.")
+        raise PermissionDenied(gettext("Your roles don't let you operate all of these VMs."))
     return vms
 
 
@@ -68,7 +70,9 @@ def _do(request: HtmxHttpRequest, act: str, vms: list[VirtualMachine], reason: s
         if time.monotonic() > ends or vm.host is None:
             continue
         if vm.host_id in away:
-            outcomes.append(Outcome(vm, "warning", f"Left alone: {vm.host.name} does not answer."))
+            outcomes.append(
+                Outcome(vm, "warning", gettext("Left alone: {host} does not answer.").format(host=vm.host.name))
+            )
             continue
         try:
             actions.VM_ACTS[act](vm=vm, host=vm.host, actor=actor(request), reason=reason)
@@ -77,5 +81,5 @@ def _do(request: HtmxHttpRequest, act: str, vms: list[VirtualMachine], reason: s
             if isinstance(error, Unreachable | TimedOut):
                 away.add(vm.host_id)
         else:
-            outcomes.append(Outcome(vm, "ok", WORDS[act][2]))
+            outcomes.append(Outcome(vm, "ok", gettext(WORDS[act][2])))
     return outcomes

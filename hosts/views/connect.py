@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts import access, actions, reach
@@ -72,11 +73,15 @@ def _store(request: HtmxHttpRequest, form: HostForm, host: Host | None) -> Host:
     asked: dict[str, Any] = {"actor": actor(request), "require_connection": "anyway" not in request.POST}
     if host:
         stored = actions.edit_host(host=host, **asked, **given)
-        messages.success(request, f"{stored.name} was changed.")
+        messages.success(request, gettext("{stored} was changed.").format(stored=stored.name))
         return stored
     stored = actions.add_host(**asked, **given)
-    state = "was added" if stored.is_online else "was stored and is tried again and again"
-    messages.success(request, f"{stored.name} {state}.")
+    said = (
+        gettext("{stored} was added.")
+        if stored.is_online
+        else gettext("{stored} was stored and is tried again and again.")
+    )
+    messages.success(request, said.format(stored=stored.name))
     return stored
 
 

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access, actions, editing
@@ -62,7 +63,10 @@ def edit(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
                     actor=actor(request),
                     reason=given["reason"],
                 )
-                messages.success(request, f"The definition of {vm.name} was stored. {later}".strip())
+                messages.success(
+                    request,
+                    gettext("The definition of {vm} was stored. {later}").format(vm=vm.name, later=later).strip(),
+                )
                 return see_other(request, reverse("hosts:definition", args=[vm.uuid]))
             context["changes"] = editing.definition.changes(vm=vm, current=current, xml=given["xml"])
             context["looked"] = True

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from hosts import access, editing
@@ -40,9 +41,9 @@ def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
                 context["failure"] = failure(error)
             else:
                 if left:
-                    messages.warning(request, f"{vm.name} was deleted. {left}")
+                    messages.warning(request, gettext("{vm} was deleted. {left}").format(vm=vm.name, left=left))
                 else:
-                    messages.success(request, f"{vm.name} was deleted.")
+                    messages.success(request, gettext("{vm} was deleted.").format(vm=vm.name))
                 return see_other(request, reverse("hosts:vms"))
     context |= {"form": form, "kept": [one for one in own if one.why_not]}
     return render(request, "hosts/vm_delete.html", context, status=status)

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from hosts import access, actions
@@ -35,7 +36,7 @@ def _form(request: HtmxHttpRequest, of: VirtualMachine | Host) -> HttpResponse:
         except InvalidInput as error:
             form.refuse(error)
         else:
-            messages.success(request, f"Note and tags of {of.name} are kept.")
+            messages.success(request, gettext("Note and tags of {of} are kept.").format(of=of.name))
             return see_other(request, of.get_absolute_url())
     context = {"of": of, "form": form, "is_vm": isinstance(of, VirtualMachine)}
     return render(request, "hosts/describe.html", context, status=422 if form.errors else 200)

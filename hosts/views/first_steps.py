@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext
 
 from hosts import access
 from hosts.models import AuditEvent, HostState, MountState
@@ -39,38 +40,38 @@ def steps(user: access.AnyUser) -> list[Step]:
     vms = reverse("hosts:vms")
     return [
         Step(
-            "Add two hosts",
-            f"By name and libvirt URI. {online} of {ENOUGH_HOSTS} answer." if online else "By name and libvirt URI. The "
-            "console tests the connection, and shows the host's ssh key before it trusts it.",
+            gettext("Add two hosts"),
+            gettext("By name and libvirt URI. {online} of {ENOUGH_HOSTS} answer.").format(online=online, ENOUGH_HOSTS=ENOUGH_HOSTS) if online else gettext("By name and libvirt URI. The "
+            "console tests the connection, and shows the host's ssh key before it trusts it."),
             online >= ENOUGH_HOSTS,
             reverse("hosts:add"),
-            "Add the first host" if first is None else "Add host",
+            gettext("Add the first host") if first is None else gettext("Add host"),
             "virsh -c qemu+ssh://root@HOST/system list --all",
             access.MANAGE,
         ),
         Step(
-            "Mount the shared storage",
-            "The same NFS share at the same path on both. Where disks lie on other storage that both have, or are to be "
-            "copied along, go on without.",
+            gettext("Mount the shared storage"),
+            gettext("The same NFS share at the same path on both. Where disks lie on other storage that both have, or are to be "
+            "copied along, go on without."),
             shared,
             reverse("hosts:mounts", args=[first.name]) if first else "",
-            f"Mount on {first.name}" if first else "",
+            gettext("Mount on {first}").format(first=first.name) if first else "",
             "mount -t nfs SERVER:/path /mnt",
         ),
         Step(
-            "Run a VM",
-            "With its disks on the share. What runs on a host, or is defined there, appears by itself.",
+            gettext("Run a VM"),
+            gettext("With its disks on the share. What runs on a host, or is defined there, appears by itself."),
             running,
             vms,
-            "Look at the VMs",
+            gettext("Look at the VMs"),
             "virsh start VM",
         ),
         Step(
-            "Migrate it",
-            "Choose the destination, read the checks, press Migrate and watch it: the VM runs on all the while.",
+            gettext("Migrate it"),
+            gettext("Choose the destination, read the checks, press Migrate and watch it: the VM runs on all the while."),
             False,
             _migrate(vms) if running and online >= ENOUGH_HOSTS else "",
-            "Choose the VM",
+            gettext("Choose the VM"),
             "virsh migrate --live --persistent --undefinesource VM qemu+ssh://root@DESTINATION/system",
         ),
     ]  # fmt: skip

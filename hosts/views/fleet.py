@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from hosts import access, fleet_map
@@ -37,15 +38,16 @@ def _tile(found: FleetMap, tile: Tile, host: Host, stem: str) -> SafeString:
     state = "maintenance" if host.maintenance and host.is_online else host.state
     look = look_of(state, "host")
     share = round(100 * host.memory_used_mib / host.memory_mib) if host.memory_mib else 0  # type: ignore[attr-defined]
-    said = (
-        f"{host.name}: {look.word}, {host.running_count} of {host.vm_count} VMs running, {share} % of its memory in use"  # type: ignore[attr-defined]
+    running, count = host.running_count, host.vm_count  # type: ignore[attr-defined]
+    said = gettext("{host}: {state}, {running} of {count} VMs running, {share} of its memory in use").format(
+        host=host.name, state=gettext(look.word), running=running, count=count, share=f"{share} %"
     )
     words = SafeString("")
     if not found.is_small:
         words = format_html(
             '<text class="map-name" x="{}" y="{}">{}</text><text class="map-sub" x="{}" y="{}">{}</text>',
             tile.x + 12, tile.y + 22, host.name if len(host.name) <= 17 else f"{host.name[:16]}…",
-            tile.x + 12, tile.y + 40, f"{host.running_count} VMs, {share} %",  # type: ignore[attr-defined]
+            tile.x + 12, tile.y + 40, gettext("{running_count} VMs, {share}").format(running_count=running, share=f"{share} %"),
         )  # fmt: skip
     if mark := MARKS.get(state):
         x = tile.x + (found.tile_width - 16 if words else found.tile_width / 2)

@@ -8,6 +8,7 @@ from django.forms import Form
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access, editing, holds
@@ -22,16 +23,16 @@ CONFIRMED = {"remove-disk": "target", "remove-nic": "mac"}
 """What asks first, on a page of its own, with the name of what it takes."""
 PLAIN = {"eject": "target", **CONFIRMED}
 DONE = {
-    "rename": "{vm} has its new name.",
-    "memory": "The memory of {vm} is set.",
-    "vcpus": "The vCPUs of {vm} are set.",
-    "boot-order": "{vm} boots in the new order.",
-    "insert": "The image is in the drive of {vm}.",
-    "eject": "The drive of {vm} is empty.",
-    "add-disk": "{vm} has one disk more.",
-    "remove-disk": "The disk of {vm} was taken away; its volume stays.",
-    "add-nic": "{vm} has one interface more.",
-    "remove-nic": "The interface of {vm} was taken away.",
+    "rename": _("{vm} has its new name."),
+    "memory": _("The memory of {vm} is set."),
+    "vcpus": _("The vCPUs of {vm} are set."),
+    "boot-order": _("{vm} boots in the new order."),
+    "insert": _("The image is in the drive of {vm}."),
+    "eject": _("The drive of {vm} is empty."),
+    "add-disk": _("{vm} has one disk more."),
+    "remove-disk": _("The disk of {vm} was taken away; its volume stays."),
+    "add-nic": _("{vm} has one interface more."),
+    "remove-nic": _("The interface of {vm} was taken away."),
 }
 
 

@@ -5,6 +5,8 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, actions, filters, holds, sharing
@@ -19,21 +21,21 @@ SHOWN_VOLUMES = 200
 """Of a pool, on a host's own page; the lists have pages."""
 
 SHOWN_PROOFS = 12
-COLUMNS: dict[str, tuple[str, str]] = {
-    "state": ("State", "state"),
-    "vms": ("VMs", ""),
-    "cpus": ("CPUs", "cpus"),
-    "memory": ("Memory", "memory_mib"),
-    "cpu": ("CPU", ""),
-    "versions": ("libvirt, QEMU", ""),
-    "model": ("CPU model", ""),
-    "address": ("Migration address", ""),
-    "note": ("Note", ""),
-    "seen": ("Last seen", "last_seen"),
+COLUMNS = {
+    "state": (_("State"), "state"),
+    "vms": (_("VMs"), ""),
+    "cpus": (_("CPUs"), "cpus"),
+    "memory": (_("Memory"), "memory_mib"),
+    "cpu": (_("CPU"), ""),
+    "versions": (_("libvirt, QEMU"), ""),
+    "model": (_("CPU model"), ""),
+    "address": (_("Migration address"), ""),
+    "note": (_("Note"), ""),
+    "seen": (_("Last seen"), "last_seen"),
 }
 """Each column of the list with its head and, where it can be sorted by, the name that `?sort=` takes."""
 USUAL = ("state", "vms", "cpus", "memory", "cpu", "versions", "seen")
-KEPT = {"tag": "Tag", "libvirt": "libvirt", "qemu": "QEMU"}
+KEPT = {"tag": _("Tag"), "libvirt": "libvirt", "qemu": "QEMU"}
 """Filters of the list that links set, and a tick takes away."""
 
 
@@ -49,14 +51,16 @@ def listing(request: HtmxHttpRequest) -> HttpResponse:
         "page": page,
         "rows": shown,
         "sparks": sparks_of(shown) if "cpu" in chosen else {},
-        "columns": [COLUMNS[name] for name in chosen],
+        "columns": [(gettext(label), sort) for name in chosen for label, sort in [COLUMNS[name]]],
         "column_names": chosen,
-        "all_columns": [(name, label) for name, (label, _) in COLUMNS.items()],
+        "all_columns": [(name, gettext(label)) for name, (label, _) in COLUMNS.items()],
         "query": kept.urlencode(),
         "views": request.user.saved_views.filter(list=SavedView.List.HOSTS),
         "filter": found,
         "filtered": any(request.GET.get(name) for name in ("q", "state", "group", "maintenance", *KEPT)),
-        "kept_filters": [(name, (word, value)) for name, word in KEPT.items() if (value := request.GET.get(name))],
+        "kept_filters": [
+            (name, (gettext(word), value)) for name, word in KEPT.items() if (value := request.GET.get(name))
+        ],
         "states": HostState.choices,
         "groups": HostGroup.objects.filter(hosts__in=access.hosts_for(request.user)).distinct(),
         "default_sort": "name",
@@ -96,7 +100,7 @@ def remove(request: HtmxHttpRequest, name: str) -> HttpResponse:
             actions.remove_host(host=host, actor=actor(request), reason=form.cleaned_data["reason"])
         except Refused as error:
             return render(request, "hosts/remove.html", context | {"failure": failure(error)}, status=422)
-        messages.success(request, f"{name} was removed. Nothing was changed on it.")
+        messages.success(request, gettext("{name} was removed. Nothing was changed on it.").format(name=name))
         return see_other(request, reverse("hosts:list"))
     return render(request, "hosts/remove.html", context, status=422 if form.errors else 200)
 
@@ -107,7 +111,7 @@ def refresh(request: HtmxHttpRequest, name: str) -> HttpResponse:
     actions.refresh_host(host)
     host = Host.objects.get(pk=host.pk)
     if host.is_online:
-        messages.success(request, f"{host.name} was read anew.")
+        messages.success(request, gettext("{host} was read anew.").format(host=host.name))
     else:
         messages.error(request, f"{host.name}: {host.error} {host.hint}")
     return see_other(request, host.get_absolute_url())
@@ -120,6 +124,10 @@ def maintenance(request: HtmxHttpRequest, name: str) -> HttpResponse:
     begin = request.POST.get("maintenance") == "begin"
     if begin != host.maintenance:
         actions.set_maintenance(host=host, maintenance=begin, actor=actor(request))
-    said = f"{host.name} is in maintenance: it gets no guests." if begin else f"{host.name} is back in service."
+    said = (
+        gettext("{host} is in maintenance: it gets no guests.").format(host=host.name)
+        if begin
+        else gettext("{host} is back in service.").format(host=host.name)
+    )
     messages.success(request, said)
     return see_other(request, host.get_absolute_url())

@@ -8,6 +8,8 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, moving_images
@@ -20,25 +22,25 @@ from hosts.moving_images.steps import BACK, FORWARD, Step
 
 SHOWN_FILES = 200
 WORDS: dict[Step, str] = {
-    Step.SHUT_DOWN: "Shut down VMs",
-    Step.DEFINE: "Change paths",
-    Step.ASIDE: "Put folder aside",
-    Step.MOUNT: "Mount the share",
-    Step.COPY: "Copy and read back",
-    Step.START: "Start VMs",
-    Step.COPY_BACK: "Bring changes back",
-    Step.CLEAR_SHARE: "Remove our copies",
-    Step.UNMOUNT: "Unmount the share",
-    Step.RESTORE: "Put folder back",
-    Step.DEFINE_BACK: "Change paths back",
+    Step.SHUT_DOWN: _("Shut down VMs"),
+    Step.DEFINE: _("Change paths"),
+    Step.ASIDE: _("Put folder aside"),
+    Step.MOUNT: _("Mount the share"),
+    Step.COPY: _("Copy and read back"),
+    Step.START: _("Start VMs"),
+    Step.COPY_BACK: _("Bring changes back"),
+    Step.CLEAR_SHARE: _("Remove our copies"),
+    Step.UNMOUNT: _("Unmount the share"),
+    Step.RESTORE: _("Put folder back"),
+    Step.DEFINE_BACK: _("Change paths back"),
 }
 Act = Callable[..., Any]
 ACTS: dict[str, tuple[Act, str]] = {
-    "look-again": (moving_images.look_again, "Both sides are looked at again."),
-    "go-on": (moving_images.go_on, "The move goes on."),
-    "undo": (moving_images.undo, "The move is being undone."),
-    "discard": (moving_images.discard, "The plan was discarded; nothing was changed."),
-    "remove-originals": (moving_images.remove_originals, "The originals were removed."),
+    "look-again": (moving_images.look_again, _("Both sides are looked at again.")),
+    "go-on": (moving_images.go_on, _("The move goes on.")),
+    "undo": (moving_images.undo, _("The move is being undone.")),
+    "discard": (moving_images.discard, _("The plan was discarded; nothing was changed.")),
+    "remove-originals": (moving_images.remove_originals, _("The originals were removed.")),
 }
 CONFIRMED = ("undo", "remove-originals")
 
@@ -101,9 +103,12 @@ def act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
     except HostError as error:
         return _page(request, move, ImageMoveForm(move=move), error=error, status=422)
     if act == "remove-originals" and result:
-        messages.warning(request, f"Kept, since they changed or were never copied: {', '.join(result[:10])}.")
+        messages.warning(
+            request,
+            gettext("Kept, since they changed or were never copied: {names}.").format(names=", ".join(result[:10])),
+        )
     else:
-        messages.success(request, words)
+        messages.success(request, gettext(words))
     return see_other(request, move.get_absolute_url())
 
 
@@ -163,7 +168,12 @@ def steps_of(move: ImageMove) -> list[dict[str, Any]]:
         passed = over or (bool(done) and index < max(done))
         state = step["state"] if step else "skipped" if passed else "pending"
         found.append(
-            {"title": WORDS[name], "state": state, "detail": step["detail"] if step else "", "seconds": _seconds(step)}
+            {
+                "title": gettext(WORDS[name]),
+                "state": state,
+                "detail": step["detail"] if step else "",
+                "seconds": _seconds(step),
+            }
         )
     return found
 

@@ -7,6 +7,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_safe
 
 from hosts.charts import Points, lines, thinned, top_of
@@ -19,14 +21,14 @@ from hosts.views.of_vm import vm_for
 WIDTH, HEIGHT, POINTS, ROWS = 360, 72, 180, 12
 NEWEST = 12
 """So many points back, two minutes, a figure still counts as what is used now."""
-SPANS = {"hour": "Last hour", "day": "Last day", "fortnight": "Last 14 days", "year": "Last year"}
+SPANS = {"hour": _("Last hour"), "day": _("Last day"), "fortnight": _("Last 14 days"), "year": _("Last year")}
 READ_AGAIN_S = {"hour": 10, "day": 60}
 """The others change too little to be read again while one looks."""
 PICTURES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("CPU", (("cpu", "CPU"),)),
-    ("Memory", (("memory", "Memory"),)),
-    ("Disk", (("disk_read", "read"), ("disk_write", "written"))),
-    ("Network", (("net_rx", "received"), ("net_tx", "sent"))),
+    (_("Memory"), (("memory", _("Memory")),)),
+    (_("Disk"), (("disk_read", _("read")), ("disk_write", _("written")))),
+    (_("Network"), (("net_rx", _("received")), ("net_tx", _("sent")))),
 )
 
 
@@ -53,10 +55,10 @@ def charts_of(of: VirtualMachine | Host, request: HtmxHttpRequest) -> dict[str, 
     return {
         "metrics_url": url,
         "span": span,
-        "span_label": SPANS[span],
-        "figure_is": "now" if span == "hour" else "on average",
+        "span_label": gettext(SPANS[span]),
+        "figure_is": gettext("now") if span == "hour" else gettext("on average"),
         "read_again_s": READ_AGAIN_S.get(span),
-        "spans": SPANS,
+        "spans": {name: gettext(label) for name, label in SPANS.items()},
         "empty": found.is_empty,
         "charts": [_chart(title, parts, found, cpus=cpus, of=of) for title, parts in PICTURES],
         "rows": _rows(found, cpus),
@@ -76,13 +78,13 @@ def _chart(
         top = max(top, of.memory_mib * 2.0**20)
     drawn = [
         {
-            "label": label,
+            "label": gettext(label),
             "figure": _words(name, _figure(found, name), cpus),
             "lines": lines(points, width=WIDTH, height=HEIGHT, top=top),
         }
         for name, label, points in series
     ]
-    return {"title": title, "series": drawn, "top": _words(parts[0][0], top, cpus) if top else ""}
+    return {"title": gettext(title), "series": drawn, "top": _words(parts[0][0], top, cpus) if top else ""}
 
 
 def _figure(found: History, metric: str) -> float | None:

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, holds, mounts
@@ -36,7 +37,12 @@ def of_host(request: HtmxHttpRequest, name: str) -> HttpResponse:
             context["failure"] = failure(error)
             context["can_move"] = isinstance(error, WouldHide)
         else:
-            messages.success(request, f"{mount.source} is mounted at {mount.target} on {host.name}.")
+            messages.success(
+                request,
+                gettext("{source} is mounted at {target} on {host}.").format(
+                    source=mount.source, target=mount.target, host=host.name
+                ),
+            )
             return see_other(request, back_or(request, reverse("hosts:mounts", args=[host.name])))
     return _page(request, host, context, status=422 if posted else 200)
 
@@ -58,7 +64,9 @@ def unmount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
             return render(
                 request, "hosts/unmount.html", context | {"form": form, "failure": failure(error)}, status=422
             )
-        messages.success(request, f"{mount.source} is not mounted on {host.name} any more.")
+        messages.success(
+            request, gettext("{source} is not mounted on {host} any more.").format(source=mount.source, host=host.name)
+        )
     return see_other(request, back)
 
 
@@ -81,7 +89,12 @@ def remount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
         except HostError as error:
             context["failure"] = failure(error)
         else:
-            messages.success(request, f"{row.source} is mounted anew at {row.target} on {host.name}.")
+            messages.success(
+                request,
+                gettext("{source} is mounted anew at {target} on {host}.").format(
+                    source=row.source, target=row.target, host=host.name
+                ),
+            )
             return see_other(request, back)
     return render(request, "hosts/remount.html", context, status=422)
 
@@ -95,7 +108,9 @@ def forget(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
         mounts.forget(mount=mount, actor=actor(request))
     except HostError as error:
         return _page(request, host, {"form": MountForm(), "failure": failure(error)}, status=422)
-    messages.success(request, f"{mount.target} is off the list of {host.name}.")
+    messages.success(
+        request, gettext("{target} is off the list of {host}.").format(target=mount.target, host=host.name)
+    )
     return see_other(request, reverse("hosts:mounts", args=[host.name]))
 
 

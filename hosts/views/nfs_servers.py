@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, actions, nfs_servers, reach
@@ -48,7 +49,7 @@ def add(request: HtmxHttpRequest) -> HttpResponse:
         except HostError as error:
             context["failure"] = failure(error)
         else:
-            messages.success(request, f"{server.name} was added.")
+            messages.success(request, gettext("{server} was added.").format(server=server.name))
             return see_other(request, server.get_absolute_url())
     return render(request, "hosts/nfs_server_form.html", context, status=422)
 
@@ -69,7 +70,9 @@ def detail(request: HtmxHttpRequest, name: str) -> HttpResponse:
         except HostError as error:
             context["failure"] = failure(error)
         else:
-            messages.success(request, f"{server.name} exports {form.cleaned_data['path']}.")
+            messages.success(
+                request, gettext("{server} exports {path}.").format(server=server.name, path=form.cleaned_data["path"])
+            )
             return see_other(request, server.get_absolute_url())
     return _page(request, server, context, status=422 if posted else 200)
 
@@ -89,7 +92,9 @@ def start(request: HtmxHttpRequest, name: str) -> HttpResponse:
         nfs_servers.start_services(server=server, actor=actor(request))
     except HostError as error:
         return _page(request, server, {"form": ExportForm(), "failure": failure(error)}, status=422)
-    messages.success(request, f"The NFS server of {server.name} runs, and starts with the machine.")
+    messages.success(
+        request, gettext("The NFS server of {server} runs, and starts with the machine.").format(server=server.name)
+    )
     return see_other(request, server.get_absolute_url())
 
 
@@ -100,7 +105,7 @@ def remove(request: HtmxHttpRequest, name: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "hosts/nfs_server_remove.html", {"server": server})
     nfs_servers.remove_server(server=server, actor=actor(request))
-    messages.success(request, f"{server.name} is off the list.")
+    messages.success(request, gettext("{server} is off the list.").format(server=server.name))
     return see_other(request, reverse("hosts:nfs-servers"))
 
 
@@ -120,7 +125,9 @@ def unexport(request: HtmxHttpRequest, name: str) -> HttpResponse:
         nfs_servers.unexport(server=server, path=path, actor=actor(request), **form.cleaned_data)
     except HostError as error:
         return render(request, "hosts/unexport.html", context | {"form": form, "failure": failure(error)}, status=422)
-    messages.success(request, f"{server.name} does not export {path} any more.")
+    messages.success(
+        request, gettext("{server} does not export {path} any more.").format(server=server.name, path=path)
+    )
     return see_other(request, server.get_absolute_url())
 
 

@@ -10,6 +10,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_safe
 
 from hosts import access, filters
@@ -66,56 +67,71 @@ def troubles(hosts: QuerySet[Host], vms: QuerySet[VirtualMachine], mounts: Query
     bad_url = f"{reverse('hosts:storage')}?{urlencode({'state': list(NOT_AS_WANTED)}, doseq=True)}"
     vm_list = reverse("hosts:vms")
     found = {kind: filters.needing(vms, kind) for kind, _ in filters.ATTENTION}
-    yield Trouble("VMs on two hosts", found["two-hosts"].count(), f"{vm_list}?attention=two-hosts",
+    yield Trouble(gettext("VMs on two hosts"), found["two-hosts"].count(), f"{vm_list}?attention=two-hosts",
                   [*map(_on_two_hosts, found["two-hosts"][:SHOWN_OF_A_KIND])])  # fmt: skip
     lost, bad = filters.lost(mounts), mounts.filter(state__in=NOT_AS_WANTED, users=[])
     counts = mounts.filter(state__in=NOT_AS_WANTED).aggregate(lost=Count("pk", filter=~Q(users=[])), all=Count("pk"))
-    yield Trouble("Storage gone under running VMs", counts["lost"], bad_url, [*map(_lost, lost[:SHOWN_OF_A_KIND])])
-    yield Trouble("Hosts away", away.count(), f"{reverse('hosts:list')}?state=unreachable",
+    yield Trouble(
+        gettext("Storage gone under running VMs"), counts["lost"], bad_url, [*map(_lost, lost[:SHOWN_OF_A_KIND])]
+    )
+    yield Trouble(gettext("Hosts away"), away.count(), f"{reverse('hosts:list')}?state=unreachable",
                   [*map(_away, away[:SHOWN_OF_A_KIND])])  # fmt: skip
     yield Trouble(
-        "Mounts not as wanted", counts["all"] - counts["lost"], bad_url, [*map(_mount, bad[:SHOWN_OF_A_KIND])]
+        gettext("Mounts not as wanted"), counts["all"] - counts["lost"], bad_url, [*map(_mount, bad[:SHOWN_OF_A_KIND])]
     )
-    yield Trouble("Transient VMs", found["transient"].count(), f"{vm_list}?attention=transient",
+    yield Trouble(gettext("Transient VMs"), found["transient"].count(), f"{vm_list}?attention=transient",
                   [*map(_transient, found["transient"][:SHOWN_OF_A_KIND])])  # fmt: skip
-    yield Trouble("Stale copies", found["stale"].count(), f"{vm_list}?attention=stale",
+    yield Trouble(gettext("Stale copies"), found["stale"].count(), f"{vm_list}?attention=stale",
                   [*map(_stale, found["stale"][:SHOWN_OF_A_KIND])])  # fmt: skip
     odd = [*odd_versions(hosts)]
-    yield Trouble("Versions that differ", len(odd), reverse("hosts:list"), odd[:SHOWN_OF_A_KIND])
+    yield Trouble(gettext("Versions that differ"), len(odd), reverse("hosts:list"), odd[:SHOWN_OF_A_KIND])
 
 
 def _on_two_hosts(vm: Any) -> Attention:
-    places = " and ".join(row.host.name for row in vm.shown_placements if row.is_active)
-    text = f"Active on {places}: two guests write to the same disks. Force one of them off at once."
-    return Attention("error", f"{vm.name} runs on two hosts", text, vm.get_absolute_url())
+    places = gettext(" and ").join(row.host.name for row in vm.shown_placements if row.is_active)
+    text = gettext("Active on {places}: two guests write to the same disks. Force one of them off at once.").format(
+        places=places
+    )
+    return Attention("error", gettext("{vm} runs on two hosts").format(vm=vm.name), text, vm.get_absolute_url())
 
 
 def _away(host: Host) -> Attention:
     text = " ".join(f"{part.rstrip('.')}." for part in (host.error, host.hint) if part)
-    return Attention("error", f"{host.name} is unreachable", text, host.get_absolute_url())
+    return Attention("error", gettext("{host} is unreachable").format(host=host.name), text, host.get_absolute_url())
+
+
+def _titled(mount: Mount) -> str:
+    state = gettext(mount.get_state_display())
+    return gettext("{path} on {host}: {state}").format(path=mount.target, host=mount.host.name, state=state)
 
 
 def _lost(mount: Mount) -> Attention:
-    title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
-    shown = ", ".join(mount.users[:3]) + (f" and {len(mount.users) - 3} more" if len(mount.users) > 3 else "")
-    text = f"Under {shown}. Bring {mount.source} back; don't force VMs off while their writes wait."
+    title = _titled(mount)
+    shown = ", ".join(mount.users[:3]) + (
+        gettext(" and {count} more").format(count=len(mount.users) - 3) if len(mount.users) > 3 else ""
+    )
+    text = gettext("Under {shown}. Bring {source} back; don't force VMs off while their writes wait.").format(
+        shown=shown, source=mount.source
+    )
     return Attention("error", title, text, reverse("hosts:mounts", args=[mount.host.name]))
 
 
 def _mount(mount: Mount) -> Attention:
-    title = f"{mount.target} on {mount.host.name}: {mount.get_state_display()}"
+    title = _titled(mount)
     return Attention("warning", title, mount.detail or mount.source, reverse("hosts:mounts", args=[mount.host.name]))
 
 
 def _transient(vm: VirtualMachine) -> Attention:
-    text = "It has no definition on its host: it vanishes when it shuts down. Define it."
-    return Attention("warning", f"{vm.name} is transient", text, vm.get_absolute_url())
+    text = gettext("It has no definition on its host: it vanishes when it shuts down. Define it.")
+    return Attention("warning", gettext("{vm} is transient").format(vm=vm.name), text, vm.get_absolute_url())
 
 
 def _stale(vm: Any) -> Attention:
     places = ", ".join(row.host.name for row in vm.shown_placements if row.stale)
-    text = f"A leftover definition on {places}; the guest lives on {vm.host}. It can't be started from there."
-    return Attention("info", f"{vm.name} has a stale copy", text, vm.get_absolute_url())
+    text = gettext(
+        "A leftover definition on {places}; the guest lives on {host}. It can't be started from there."
+    ).format(places=places, host=vm.host)
+    return Attention("info", gettext("{vm} has a stale copy").format(vm=vm.name), text, vm.get_absolute_url())
 
 
 def odd_versions(hosts: QuerySet[Host]) -> Iterator[Attention]:
@@ -129,6 +145,10 @@ def odd_versions(hosts: QuerySet[Host]) -> Iterator[Attention]:
         del counts[""]
         (usual, _), *others = counts.most_common() or [("", 0)]
         for version, count in others:
-            title = f"{word} {version} on {count} host{'s' if count > 1 else ''}"
-            text = f"Most have {usual}. A guest moves to a newer {word}, not always back to an older one."
+            title = ngettext("{word} {version} on {count} host", "{word} {version} on {count} hosts", count).format(
+                word=word, version=version, count=count
+            )
+            text = gettext(
+                "Most have {usual}. A guest moves to a newer {word}, not always back to an older one."
+            ).format(usual=usual, word=word)
             yield Attention("info", title, text, f"{reverse('hosts:list')}?{urlencode({name: version})}")

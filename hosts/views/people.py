@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access
@@ -45,7 +46,7 @@ def user(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     form = BindingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         people.give_role(user=person, **form.cleaned_data, actor=actor(request))
-        messages.success(request, f"{person} has the role now.")
+        messages.success(request, gettext("{person} has the role now.").format(person=person))
         return see_other(request, reverse("hosts:user", args=[pk]))
     return _user_page(request, person, form, status=422 if request.method == "POST" else 200)
 
@@ -59,7 +60,7 @@ def take_role(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         people.take_role(binding=binding, actor=actor(request))
     except HostError as error:
         return _user_page(request, person, BindingForm(), error=error, status=422)
-    messages.success(request, f"{person} does not have that role any more.")
+    messages.success(request, gettext("{person} does not have that role any more.").format(person=person))
     return see_other(request, reverse("hosts:user", args=[person.pk]))
 
 
@@ -72,7 +73,12 @@ def set_active(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         people.set_active(user=person, active=active, actor=actor(request))
     except HostError as error:
         return _user_page(request, person, BindingForm(), error=error, status=422)
-    messages.success(request, f"{person} may sign in again." if active else f"{person} can't sign in any more.")
+    messages.success(
+        request,
+        gettext("{person} may sign in again.").format(person=person)
+        if active
+        else gettext("{person} can't sign in any more.").format(person=person),
+    )
     return see_other(request, reverse("hosts:user", args=[pk]))
 
 
@@ -106,7 +112,7 @@ def group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     form = GroupHostsForm(request.POST if posted else None, initial={"hosts": row.hosts.all()})
     if posted and form.is_valid():
         people.set_group_hosts(group=row, hosts=form.cleaned_data["hosts"], actor=actor(request))
-        messages.success(request, f"{row} was changed.")
+        messages.success(request, gettext("{row} was changed.").format(row=row))
         return see_other(request, reverse("hosts:people"))
     return render(request, "hosts/group.html", {"group": row, "form": form}, status=422 if posted else 200)
 
@@ -120,7 +126,7 @@ def remove_group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     except HostError as error:
         form = GroupHostsForm(initial={"hosts": row.hosts.all()})
         return render(request, "hosts/group.html", {"group": row, "form": form, "failure": failure(error)}, status=422)
-    messages.success(request, f"The group {row.name} was removed.")
+    messages.success(request, gettext("The group {row} was removed.").format(row=row.name))
     return see_other(request, reverse("hosts:people"))
 
 

@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, pools
@@ -17,12 +19,12 @@ from hosts.models import StoragePool, Volume
 from hosts.pools import users
 
 DONE = {
-    "start": "{pool} was started.",
-    "stop": "{pool} was stopped; its files stay.",
-    "refresh": "{pool} was read again.",
-    "autostart-on": "{pool} starts with libvirtd.",
-    "autostart-off": "{pool} no longer starts with libvirtd.",
-    "undefine": "{pool} was undefined; its files stay.",
+    "start": _("{pool} was started."),
+    "stop": _("{pool} was stopped; its files stay."),
+    "refresh": _("{pool} was read again."),
+    "autostart-on": _("{pool} starts with libvirtd."),
+    "autostart-off": _("{pool} no longer starts with libvirtd."),
+    "undefine": _("{pool} was undefined; its files stay."),
 }
 CONFIRMED = ("undefine",)
 NO_FORMS: Mapping[str, ServiceForm] = {}
@@ -46,7 +48,10 @@ def of_host(request: HtmxHttpRequest, name: str) -> HttpResponse:
             done = [host for host, error in outcome.items() if error is None]
             if done:
                 messages.success(
-                    request, f"The pool {form.cleaned_data['name']} is defined and active on {', '.join(done)}."
+                    request,
+                    gettext("The pool {name} is defined and active on {names}.").format(
+                        name=form.cleaned_data["name"], names=", ".join(done)
+                    ),
                 )
             if not context["failures"]:
                 return see_other(request, reverse("hosts:pools", args=[host.name]))
@@ -87,7 +92,7 @@ def create(request: HtmxHttpRequest, name: str, pool: str) -> HttpResponse:
         row,
         form,
         "volume_form",
-        f"{given['name']} was made.",
+        gettext("{name} was made.").format(name=given["name"]),
         lambda: pools.create(pool=row, actor=actor(request), **given),
     )
 
@@ -104,7 +109,7 @@ def upload(request: HtmxHttpRequest, name: str, pool: str) -> HttpResponse:
         row,
         form,
         "upload_form",
-        f"{wanted} was uploaded.",
+        gettext("{wanted} was uploaded.").format(wanted=wanted),
         lambda: pools.upload(pool=row, name=wanted, content=file.file, size_bytes=file.size, actor=actor(request)),
     )
 
@@ -125,7 +130,9 @@ def clone(request: HtmxHttpRequest, name: str, pool: str, volume: str) -> HttpRe
         pools.clone(volume=row, name=form.cleaned_data["name"], actor=actor(request))
     except HostError as error:
         return _volume_page(request, row, forms={"clone_form": form}, error=error)
-    messages.success(request, f"{row.name} was cloned as {form.cleaned_data['name']}.")
+    messages.success(
+        request, gettext("{row} was cloned as {name}.").format(row=row.name, name=form.cleaned_data["name"])
+    )
     return see_other(request, _url(row.pool))
 
 
@@ -138,7 +145,12 @@ def resize(request: HtmxHttpRequest, name: str, pool: str, volume: str) -> HttpR
         pools.resize(volume=row, capacity_bytes=form.cleaned_data["capacity_mib"] * MIB, actor=actor(request))
     except HostError as error:
         return _volume_page(request, row, forms={"resize_form": form}, error=error)
-    messages.success(request, f"{row.name} has {form.cleaned_data['capacity_mib']} MiB now.")
+    messages.success(
+        request,
+        gettext("{row} has {capacity_mib} MiB now.").format(
+            row=row.name, capacity_mib=form.cleaned_data["capacity_mib"]
+        ),
+    )
     return see_other(request, _url(row.pool))
 
 
@@ -156,7 +168,7 @@ def delete(request: HtmxHttpRequest, name: str, pool: str, volume: str) -> HttpR
         pools.delete(volume=row, actor=actor(request))
     except HostError as error:
         return render(request, "hosts/volume_delete.html", context | {"failure": failure(error)}, status=422)
-    messages.success(request, f"{row.name} was deleted.")
+    messages.success(request, gettext("{row} was deleted.").format(row=row.name))
     return see_other(request, _url(row.pool))
 
 

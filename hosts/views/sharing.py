@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from hosts import sharing
@@ -21,5 +22,7 @@ def prove(request: HtmxHttpRequest) -> HttpResponse:
     except InvalidInput as error:
         messages.error(request, f"{error} {error.hint}")
     else:
-        messages.info(request, f"{path} is being proven; what is found appears here in some seconds.")
+        messages.info(
+            request, gettext("{path} is being proven; what is found appears here in some seconds.").format(path=path)
+        )
     return see_other(request, back_or(request, reverse("hosts:matrix")))

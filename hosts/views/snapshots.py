@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from hosts import access, actions, holds
@@ -54,7 +55,10 @@ def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
         except HostError as problem:
             error = problem
         else:
-            messages.success(request, f"The snapshot {form.cleaned_data['name']} of {vm.name} was created.")
+            messages.success(
+                request,
+                gettext("The snapshot {name} of {vm} was created.").format(name=form.cleaned_data["name"], vm=vm.name),
+            )
             return see_other(request, reverse("hosts:snapshots", args=[vm.uuid]))
     context: dict[str, Any] = {
         "vm": vm,
@@ -75,13 +79,13 @@ def page(request: HtmxHttpRequest, uuid: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def revert(request: HtmxHttpRequest, uuid: UUID, snapshot: str) -> HttpResponse:
-    done = "{vm} is what it was at {snapshot}."
+    done = gettext("{vm} is what it was at {snapshot}.")
     return _confirmed(request, uuid, snapshot, "hosts/snapshot_revert.html", actions.revert_to_snapshot, done)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HtmxHttpRequest, uuid: UUID, snapshot: str) -> HttpResponse:
-    done = "The snapshot {snapshot} of {vm} was deleted."
+    done = gettext("The snapshot {snapshot} of {vm} was deleted.")
     return _confirmed(request, uuid, snapshot, "hosts/snapshot_delete.html", actions.delete_snapshot, done)
 
 

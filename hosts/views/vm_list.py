@@ -5,6 +5,8 @@ from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_safe
 
 from hosts import access, filters
@@ -13,14 +15,14 @@ from hosts.models import SavedView, VmState
 from hosts.views.rows import sparks_of, with_flags
 
 COLUMNS = {
-    "state": "State",
-    "host": "Host",
-    "vcpus": "vCPUs",
-    "memory": "Memory",
-    "cpu": "CPU",
-    "address": "Address",
-    "uuid": "UUID",
-    "note": "Note",
+    "state": _("State"),
+    "host": _("Host"),
+    "vcpus": _("vCPUs"),
+    "memory": _("Memory"),
+    "cpu": _("CPU"),
+    "address": _("Address"),
+    "uuid": _("UUID"),
+    "note": _("Note"),
 }
 SORTED_BY = {"state": "state", "host": "host", "vcpus": "vcpus", "memory": "memory_mib"}
 USUAL = ("state", "host", "vcpus", "memory", "cpu")
@@ -67,7 +69,7 @@ def table(request: HtmxHttpRequest, vms: Any, *, usual: Sequence[str] = USUAL) -
     return {
         "rows": with_flags(shown_vms, request.user),
         "sparks": sparks_of(shown_vms) if "cpu" in chosen else {},
-        "columns": [(name, COLUMNS[name], SORTED_BY.get(name)) for name in COLUMNS if name in chosen],
+        "columns": [(name, gettext(COLUMNS[name]), SORTED_BY.get(name)) for name in COLUMNS if name in chosen],
         "column_names": chosen,
         "rows_query": shown.urlencode(),
         "may_operate": access.may_anywhere(request.user, access.OPERATE),
@@ -80,7 +82,7 @@ def around(request: HtmxHttpRequest) -> dict[str, Any]:
         "states": VmState.choices,
         "kinds": filters.ATTENTION,
         "hosts": access.hosts_for(request.user).order_by("name").values_list("name", flat=True),
-        "all_columns": COLUMNS.items(),
+        "all_columns": [(name, gettext(label)) for name, label in COLUMNS.items()],
         "views": request.user.saved_views.filter(list=SavedView.List.VMS),
         "may_manage": access.may(request.user, access.MANAGE),
     }

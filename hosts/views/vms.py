@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access, actions, filters, holds
@@ -22,23 +23,23 @@ from hosts.vm_forms import ShutdownForm
 CONFIRMED = ("shutdown", "destroy", "reset", "save", "discard-save", "redefine", "undefine-stale", "adopt")
 """What can't be undone is asked for on a page of its own."""
 DONE = {
-    "start": "{vm} was started on {host}.",
-    "shutdown": "{vm} was asked to shut down; that may take a while.",
-    "stop-waiting": "Nobody waits for {vm} to shut down any more.",
-    "reboot": "{vm} was asked to restart.",
-    "destroy": "{vm} was forced off on {host}.",
-    "pause": "{vm} stands still.",
-    "resume": "{vm} goes on.",
-    "reset": "{vm} was reset.",
-    "save": "The memory of {vm} was saved on {host}; its next start there goes on from it.",
-    "discard-save": "The saved memory of {vm} was thrown away.",
-    "autostart": "{vm} starts with {host}.",
-    "no-autostart": "{vm} stays off when {host} boots.",
-    "define": "{vm} is defined on {host} now.",
-    "redefine": "{vm} is defined on {host} as it runs now.",
-    "mark-stale": "The copy of {vm} on {host} is marked as stale, its autostart off.",
-    "undefine-stale": "The stale copy of {vm} on {host} was removed; its disks were not touched.",
-    "adopt": "The definition of {vm} on {host} is the good one now.",
+    "start": _("{vm} was started on {host}."),
+    "shutdown": _("{vm} was asked to shut down; that may take a while."),
+    "stop-waiting": _("Nobody waits for {vm} to shut down any more."),
+    "reboot": _("{vm} was asked to restart."),
+    "destroy": _("{vm} was forced off on {host}."),
+    "pause": _("{vm} stands still."),
+    "resume": _("{vm} goes on."),
+    "reset": _("{vm} was reset."),
+    "save": _("The memory of {vm} was saved on {host}; its next start there goes on from it."),
+    "discard-save": _("The saved memory of {vm} was thrown away."),
+    "autostart": _("{vm} starts with {host}."),
+    "no-autostart": _("{vm} stays off when {host} boots."),
+    "define": _("{vm} is defined on {host} now."),
+    "redefine": _("{vm} is defined on {host} as it runs now."),
+    "mark-stale": _("The copy of {vm} on {host} is marked as stale, its autostart off."),
+    "undefine-stale": _("The stale copy of {vm} on {host} was removed; its disks were not touched."),
+    "adopt": _("The definition of {vm} on {host} is the good one now."),
 }
 
 

@@ -5,9 +5,11 @@ from typing import Any
 from django.template import Library
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 
 from migrations_app.fixes import FIXES, LABELS, OPTION_FIXES
 from migrations_app.states import State
+from migrations_app.verdict import CHOICES
 
 register = Library()
 
@@ -34,6 +36,16 @@ def fix_of(check: Any) -> dict[str, str]:
         url = reverse(f"migrations:fix-{act.replace('_', '-')}")
         return {"label": LABELS[act], "url": url, "name": "arg", "value": arg}
     return {}
+
+
+@register.simple_tag
+def choice_words(name: str, source: str, destination: str) -> dict[str, str]:
+    """Label and effect of one of verdict.CHOICES in the reader's language, with the hosts' names in them."""
+    hosts = {"source": source, "destination": destination}
+    return {
+        "label": gettext(CHOICES[name].label).format(**hosts),
+        "effect": gettext(CHOICES[name].effect).format(**hosts),
+    }
 
 
 @register.filter
@@ -64,7 +76,7 @@ def shown_percent(m: dict[str, Any]) -> int:
 @register.filter
 def copied_label(m: dict[str, Any]) -> str:
     """What the bar counts."""
-    return "Disks and memory copied" if m["disks"] else "Memory copied"
+    return gettext("Disks and memory copied") if m["disks"] else gettext("Memory copied")
 
 
 @register.filter

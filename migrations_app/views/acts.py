@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.errors import HostError
@@ -32,60 +34,60 @@ class Act:
 
 ACTS = {
     "cancel": Act(
-        "Cancel migration",
-        "Cancel this migration?",
+        _("Cancel migration"),
+        _("Cancel this migration?"),
         (
-            "The guest runs on at the source; it does not stand still.",
-            "What was copied so far is thrown away.",
-            "Once the guest has switched over, cancelling is refused.",
+            _("The guest runs on at the source; it does not stand still."),
+            _("What was copied so far is thrown away."),
+            _("Once the guest has switched over, cancelling is refused."),
         ),
-        "Asked to cancel.",
+        _("Asked to cancel."),
         actions.cancel,
     ),
     "postcopy": Act(
-        "Switch to post-copy",
-        "Let the guest go on at the destination now?",
+        _("Switch to post-copy"),
+        _("Let the guest go on at the destination now?"),
         (
-            "The guest goes on at the destination at once; the rest of its memory follows.",
-            "Until all of it is there, a failure of the network or of the source stops the guest.",
-            "From then on the migration can't be cancelled.",
+            _("The guest goes on at the destination at once; the rest of its memory follows."),
+            _("Until all of it is there, a failure of the network or of the source stops the guest."),
+            _("From then on the migration can't be cancelled."),
         ),
-        "Asked to switch to post-copy.",
+        _("Asked to switch to post-copy."),
         actions.start_postcopy,
     ),
     "pause-guest": Act(
-        "Pause the guest",
-        "Pause the guest until the copy is done?",
-        ("The guest stands still until all of its memory is copied, then goes on at the destination by itself.",),
-        "Asked to pause the guest.",
+        _("Pause the guest"),
+        _("Pause the guest until the copy is done?"),
+        (_("The guest stands still until all of its memory is copied, then goes on at the destination by itself."),),
+        _("Asked to pause the guest."),
         actions.pause_guest,
     ),
     "resume-guest": Act(
-        "Resume the guest",
-        "Cancel the migration and let the guest go on at the source?",
+        _("Resume the guest"),
+        _("Cancel the migration and let the guest go on at the source?"),
         (
-            "libvirt resumes no guest while it migrates, so the migration is cancelled first.",
-            "The guest then goes on at the source, once both hosts prove that it is active nowhere else.",
-            "What was copied so far is thrown away.",
+            _("libvirt resumes no guest while it migrates, so the migration is cancelled first."),
+            _("The guest then goes on at the source, once both hosts prove that it is active nowhere else."),
+            _("What was copied so far is thrown away."),
         ),
-        "Asked to cancel and to resume the guest.",
+        _("Asked to cancel and to resume the guest."),
         actions.resume_guest,
     ),
     "raise-pause": Act(
-        "Allow a longer pause",
-        "Let the guest stand still for longer, so that the copy can end?",
+        _("Allow a longer pause"),
+        _("Let the guest stand still for longer, so that the copy can end?"),
         (
-            "The autopilot may then let the guest stand still for as long as it asks for, once.",
-            "For that time the guest answers nobody; its connections usually outlast some seconds.",
-            "Without it the migration goes on with what is allowed, and is given up where that does not do.",
+            _("The autopilot may then let the guest stand still for as long as it asks for, once."),
+            _("For that time the guest answers nobody; its connections usually outlast some seconds."),
+            _("Without it the migration goes on with what is allowed, and is given up where that does not do."),
         ),
-        "Allowed.",
+        _("Allowed."),
         actions.raise_pause,
     ),
 }
 
 
-ASKED_FIRST = "Both hosts are asked once more right before; where that is not safe any more, nothing is done."
+ASKED_FIRST = _("Both hosts are asked once more right before; where that is not safe any more, nothing is done.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -102,9 +104,11 @@ def resolve(request: HtmxHttpRequest, pk: int, choice: str) -> HttpResponse:
         raise Http404("There is no such choice.")
     run = partial(recovery.resolve, choice=choice)
     names = {"source": migration.source_name, "destination": migration.destination_name}
-    label, effect = CHOICES[choice].named(**names)
+    label, effect = (gettext(words).format(**names) for words in (CHOICES[choice].label, CHOICES[choice].effect))
     consequences = (effect, ASKED_FIRST) if choice != "look_again" else (effect,)
-    act = Act(label, f"{label}?", consequences, "Done; both hosts are asked again.", run)
+    act = Act(
+        label, gettext("{label}?").format(label=label), consequences, gettext("Done; both hosts are asked again."), run
+    )
     return ask_or_do(request, migration, act)
 
 
@@ -118,7 +122,7 @@ def ask_or_do(request: HtmxHttpRequest, migration: Migration, act: Act) -> HttpR
         act.run(migration=migration, actor=actor(request))
     except HostError as error:
         return render(request, "migrations_app/confirm.html", {**context, "refusal": error}, status=422)
-    messages.success(request, act.done)
+    messages.success(request, gettext(act.done))
     return see_other(request, migration.get_absolute_url())
 
 
@@ -134,5 +138,5 @@ def tune(request: HtmxHttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, f"{error} {error.hint}")
     if form.errors:
         return detail_page(request, migration, form, status=422)
-    messages.success(request, "Changed; it takes effect within a second.")
+    messages.success(request, gettext("Changed; it takes effect within a second."))
     return see_other(request, migration.get_absolute_url())

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext
 
 from hosts.models import Host, VirtualMachine
 from hosts.models.inventory import ACTIVE_STATES
@@ -50,8 +51,8 @@ def checked_choices(vm: VirtualMachine, form: MigrationForm, *, find: str) -> li
 
 def why_not(host: Host) -> str:
     if host.maintenance:
-        return "in maintenance"
-    return "" if host.is_online else "not reachable now"
+        return gettext("in maintenance")
+    return "" if host.is_online else gettext("not reachable now")
 
 
 def choices(form: MigrationForm, *, find: str = "") -> list[Choice]:

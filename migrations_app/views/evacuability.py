@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access
@@ -59,7 +60,9 @@ def evacuability(request: HtmxHttpRequest, name: str) -> HttpResponse:
         host = host_for(request, name, access.OPERATE)
         try:
             nightly.check_now(host=host, actor=actor(request))
-            messages.success(request, f"{host.name} is being looked at; the answer appears here.")
+            messages.success(
+                request, gettext("{host} is being looked at; the answer appears here.").format(host=host.name)
+            )
         except Refused as error:
             messages.error(request, f"{error} {error.hint}")
         return see_other(request, host.get_absolute_url())

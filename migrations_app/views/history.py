@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from hosts import access
@@ -63,7 +64,9 @@ def history(request: HtmxHttpRequest) -> HttpResponse:
     count, waiting = active.count(), seen.filter(state=states.State.QUEUED).count()
     context = {
         "waiting": waiting,
-        "waiting_title": f"{waiting} migration{'s wait' if waiting > 1 else ' waits'} in the queue",
+        "waiting_title": ngettext(
+            "{count} migration waits in the queue", "{count} migrations wait in the queue", waiting
+        ).format(count=waiting),
         "queue_url": reverse("migrations:queue"),
         "filter": filtered,
         "is_filtered": any(value for key, value in request.GET.items() if key not in ("sort", "page")),

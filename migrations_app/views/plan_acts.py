@@ -5,6 +5,8 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_POST
 
 from hosts import access
@@ -15,15 +17,15 @@ from migrations_app.evacuation import lookup
 from migrations_app.views.plans import plan_page
 
 PLAN_ACTS: dict[str, tuple[Callable[..., None], str]] = {
-    "start": (evacuation.start, "The plan runs."),
-    "stop": (evacuation.stop, "It stops after the current ones."),
-    "resume": (evacuation.resume, "The plan goes on."),
-    "discard": (evacuation.discard, "The plan was put away; nothing was moved by it any more."),
-    "check": (evacuation.check_again, "All VMs are looked at again."),
+    "start": (evacuation.start, _("The plan runs.")),
+    "stop": (evacuation.stop, _("It stops after the current ones.")),
+    "resume": (evacuation.resume, _("The plan goes on.")),
+    "discard": (evacuation.discard, _("The plan was put away; nothing was moved by it any more.")),
+    "check": (evacuation.check_again, _("All VMs are looked at again.")),
 }
 MOVE_ACTS: dict[str, tuple[Callable[..., None], str]] = {
-    "skip": (evacuation.skip, "It stays where it is."),
-    "retry": (evacuation.retry, "It is part of the plan again."),
+    "skip": (evacuation.skip, _("It stays where it is.")),
+    "retry": (evacuation.retry, _("It is part of the plan again.")),
 }
 
 
@@ -37,7 +39,7 @@ def plan_act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
     except HostError as error:
         row.refresh_from_db()
         return plan_page(request, row, status=422, refusal=failure(error))
-    messages.success(request, done)
+    messages.success(request, gettext(done))
     return see_other(request, row.get_absolute_url())
 
 
@@ -50,7 +52,7 @@ def move_act(request: HtmxHttpRequest, pk: int, move: int, act: str) -> HttpResp
         run(move=row, actor=actor(request))
     except HostError as error:
         return plan_page(request, lookup.plan_for(request.user, pk), status=422, refusal=failure(error))
-    messages.success(request, f"{row.vm_name}: {done}")
+    messages.success(request, f"{row.vm_name}: {gettext(done)}")
     return see_other(request, row.evacuation.get_absolute_url())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from hosts.errors import InvalidInput
 from hosts.models import Host
@@ -19,21 +20,24 @@ class PlanForm(MigrationForm):
     ping_address = None  # type: ignore[assignment]
     probe_port = None  # type: ignore[assignment]
     to = forms.MultipleChoiceField(
-        label="Destinations",
-        help_text="Only these hosts take guests; none ticked: all that you may operate.",
+        label=_("Destinations"),
+        help_text=_("Only these hosts take guests; none ticked: all that you may operate."),
         widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
         required=False,
     )
     parallel = forms.IntegerField(
-        label="At once", help_text="So many VMs move at the same time.", min_value=1, max_value=MOST_PARALLEL
+        label=_("At once"), help_text=_("So many VMs move at the same time."), min_value=1, max_value=MOST_PARALLEL
     )
     canary = flag(
-        "Begin with a canary", "The smallest running guest goes first, alone; the others follow if it arrives."
+        _("Begin with a canary"), _("The smallest running guest goes first, alone; the others follow if it arrives.")
     )
     stop_after_failures = forms.IntegerField(
-        label="Stop after so many failures", help_text="0: never stop by itself.", min_value=0, max_value=MOST_FAILURES
+        label=_("Stop after so many failures"),
+        help_text=_("0: never stop by itself."),
+        min_value=0,
+        max_value=MOST_FAILURES,
     )
-    maintenance = flag("Set the host into maintenance", "When the plan starts; then nothing new comes to it.")
+    maintenance = flag(_("Set the host into maintenance"), _("When the plan starts; then nothing new comes to it."))
 
     def __init__(
         self,

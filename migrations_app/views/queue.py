@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access
@@ -62,7 +63,7 @@ def queue_limits(request: HtmxHttpRequest) -> HttpResponse:
     form = QueueLimitsForm(request.POST or None, initial=given)
     if request.method == "POST" and form.is_valid():
         admission.set_limits(values=form.cleaned_data, actor=actor(request))
-        messages.success(request, "Changed; what runs goes on, what waits is looked at again.")
+        messages.success(request, gettext("Changed; what runs goes on, what waits is looked at again."))
         return see_other(request, reverse("migrations:queue"))
     context = {"form": form}
     return render(request, "migrations_app/queue_limits.html", context, status=422 if form.errors else 200)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
 from hosts import access
 from hosts.models import AuditEvent, Placement
 from migrations_app.models import Migration
@@ -19,10 +22,10 @@ class Repair:
 
 
 KINDS = {
-    "define": ("Define it on {host}", "file-code", False),
-    "redefine": ("Define it on {host} as it runs…", "file-code", True),
-    "undefine-stale": ("Remove the leftover on {host}…", "trash", True),
-    "mark-stale": ("Keep it there as stale, autostart off", "ghost", False),
+    "define": (_("Define it on {host}"), "file-code", False),
+    "redefine": (_("Define it on {host} as it runs…"), "file-code", True),
+    "undefine-stale": (_("Remove the leftover on {host}…"), "trash", True),
+    "mark-stale": (_("Keep it there as stale, autostart off"), "ghost", False),
 }
 
 
@@ -35,7 +38,7 @@ def repairs_for(user: access.AnyUser, migration: Migration) -> list[Repair]:
     mine = set(access.hosts_for(user, access.OPERATE).values_list("name", flat=True))
     rows = {row.host.name: row for row in migration.vm.placements.filter(present=True).select_related("host")}
     return [
-        Repair(act, host, KINDS[act][0].format(host=host), KINDS[act][1], KINDS[act][2])
+        Repair(act, host, gettext(KINDS[act][0]).format(host=host), KINDS[act][1], KINDS[act][2])
         for act, host in dict.fromkeys(wanted)
         if host in mine and host in rows and _applies(act, rows[host], migration)
     ]

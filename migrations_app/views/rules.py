@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts import access
@@ -22,13 +24,16 @@ from migrations_app.models import PlacementRule
 class RuleForm(forms.Form):
     """A name, a kind, and two VMs or more of those that the user may operate."""
 
-    name = forms.CharField(label="Name", max_length=80, help_text="What it is for, such as “two name servers”.")
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What it is for, such as “two name servers”."))
     kind = forms.ChoiceField(
-        label="Kind",
-        choices=[("apart", "Keep apart: never two on one host"), ("together", "Keep together: always on one host")],
+        label=_("Kind"),
+        choices=[
+            ("apart", _("Keep apart: never two on one host")),
+            ("together", _("Keep together: always on one host")),
+        ],
     )
     vms = forms.ModelMultipleChoiceField(
-        queryset=VirtualMachine.objects.none(), label="VMs", help_text="Two or more; hold Ctrl to choose several."
+        queryset=VirtualMachine.objects.none(), label=_("VMs"), help_text=_("Two or more; hold Ctrl to choose several.")
     )
 
     def __init__(
@@ -94,7 +99,9 @@ def _saved(request: HtmxHttpRequest, form: RuleForm, row: PlacementRule | None) 
     except InvalidInput as error:
         form.add_error(error.field if error.field in form.fields else None, str(error))
         return None
-    messages.success(request, f"Rule {given['name']} was saved; plans made from now on keep to it.")
+    messages.success(
+        request, gettext("Rule {name} was saved; plans made from now on keep to it.").format(name=given["name"])
+    )
     return see_other(request, reverse("migrations:rules"))
 
 
@@ -102,5 +109,5 @@ def _saved(request: HtmxHttpRequest, form: RuleForm, row: PlacementRule | None) 
 def remove_rule(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     row = lookup.rule_for(request.user, pk, operate=True)
     rules.remove(rule=row, actor=actor(request))
-    messages.success(request, f"Rule {row.name} was removed.")
+    messages.success(request, gettext("Rule {row} was removed.").format(row=row.name))
     return see_other(request, reverse("migrations:rules"))

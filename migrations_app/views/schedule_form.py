@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from hosts import access
 from hosts.errors import InvalidInput
@@ -22,26 +24,30 @@ PREVIEWED = 5
 class WhenForm(forms.Form):
     """After `is_valid`, `when` holds the When."""
 
-    name = forms.CharField(label="Name", max_length=80, help_text="What it is for, such as “kernel update of h1”.")
-    repeat = forms.ChoiceField(label="How often", choices=[("once", "Once"), ("cron", "Repeatedly")])
+    name = forms.CharField(
+        label=_("Name"), max_length=80, help_text=_("What it is for, such as “kernel update of h1”.")
+    )
+    repeat = forms.ChoiceField(label=_("How often"), choices=[("once", _("Once")), ("cron", _("Repeatedly"))])
     at = forms.CharField(
-        label="Date and time",
-        help_text="For once; in the zone below.",
+        label=_("Date and time"),
+        help_text=_("For once; in the zone below."),
         required=False,
         max_length=40,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
     cron = forms.CharField(
-        label="Cron expression",
-        help_text="For repeatedly: minute, hour, day of the month, month, day of the week. 0 2 * * SAT is each Saturday at 02:00.",
+        label=_("Cron expression"),
+        help_text=_(
+            "For repeatedly: minute, hour, day of the month, month, day of the week. 0 2 * * SAT is each Saturday at 02:00."
+        ),
         required=False,
         max_length=100,
         widget=forms.TextInput(attrs={"placeholder": "0 2 * * SAT", "class": "mono", "autocomplete": "off"}),
     )
-    zone = forms.CharField(label="Time zone", help_text="Such as Europe/Berlin.", max_length=64, initial="UTC")
+    zone = forms.CharField(label=_("Time zone"), help_text=_("Such as Europe/Berlin."), max_length=64, initial=_("UTC"))
     window_minutes = forms.IntegerField(
-        label="Window, minutes",
-        help_text="Later than this after its time it is not begun but shown as missed.",
+        label=_("Window, minutes"),
+        help_text=_("Later than this after its time it is not begun but shown as missed."),
         min_value=1,
         max_value=LONGEST_WINDOW_MINUTES,
         initial=60,
@@ -63,10 +69,10 @@ class WhenForm(forms.Form):
         zone, minutes = cleaned["zone"].strip(), cleaned["window_minutes"]
         if cleaned["repeat"] == "cron":
             if not cleaned["cron"].strip():
-                raise InvalidInput("Enter when it repeats.", field="cron")
+                raise InvalidInput(gettext("Enter when it repeats."), field="cron")
             return When(cron=cleaned["cron"].strip(), zone=zone, window_minutes=minutes)
         if not cleaned["at"]:
-            raise InvalidInput("Enter a date and a time.", field="at")
+            raise InvalidInput(gettext("Enter a date and a time."), field="at")
         at = recurrence.local_time(cleaned["at"], recurrence.zone_of(zone))
         return When(at=at, zone=zone, window_minutes=minutes)
 
@@ -78,7 +84,7 @@ class WhenForm(forms.Form):
             wrong = [text for name in self.TIMES for text in self.errors.get(name, [])]
             return {"wrong": " ".join(map(str, wrong))}
         times = when.next_times(timezone.now(), PREVIEWED)
-        return {"words": when.words(), "times": times, "wrong": "" if times else "This time has passed."}
+        return {"words": when.words(), "times": times, "wrong": "" if times else _("This time has passed.")}
 
 
 class ScheduledMigrationForm(MigrationForm):
@@ -86,7 +92,7 @@ class ScheduledMigrationForm(MigrationForm):
 
     def __init__(self, data: Any = None, *, destinations: list[Host], initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, destinations=destinations, initial=initial)
-        choices = [("", "Choose a destination"), *[(host.name, host.name) for host in destinations]]
+        choices = [("", _("Choose a destination")), *[(host.name, host.name) for host in destinations]]
         self.fields["destination"].widget = forms.Select(choices=choices)
 
 

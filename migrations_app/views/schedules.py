@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access
@@ -68,7 +69,14 @@ def _subject(request: HtmxHttpRequest) -> tuple[VirtualMachine | None, Host | No
 
 def _edit(request: HtmxHttpRequest, vm: VirtualMachine | None, host: Host | None, row: Schedule | None) -> HttpResponse:
     posted = request.method == "POST"
-    first = when_of(row) if row else {"name": f"Migrate {vm.name}" if vm else f"Empty {host}", "repeat": "once"}
+    first = (
+        when_of(row)
+        if row
+        else {
+            "name": gettext("Migrate {vm}").format(vm=vm.name) if vm else gettext("Empty {host}").format(host=host),
+            "repeat": "once",
+        }
+    )
     when = WhenForm(request.POST if posted else None, initial=first)
     how = how_form(request, vm, host, row)
     context: dict[str, Any] = {"row": row, "vm": vm, "host": host, "when": when, "form": how}
@@ -95,7 +103,7 @@ def _edit(request: HtmxHttpRequest, vm: VirtualMachine | None, host: Host | None
             else:
                 context["refusal"] = failure(error)
         else:
-            messages.success(request, f"Schedule {saved.name} was saved.")
+            messages.success(request, gettext("Schedule {saved} was saved.").format(saved=saved.name))
             return see_other(request, saved.get_absolute_url())
     context["preview"] = when.preview() if posted else WhenForm(first).preview() if row else None
     return render(request, "migrations_app/schedule_form.html", context, status=422 if posted else 200)
@@ -145,7 +153,7 @@ def schedule_run(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     row = lookup.schedule_for(request.user, pk, operate=True)
     run = schedules.run_now(row=row, actor=actor(request))
     if run.outcome != ScheduleRun.Outcome.STARTED:
-        messages.error(request, f"{row.name} was not started: {run.note}")
+        messages.error(request, gettext("{row} was not started: {note}").format(row=row.name, note=run.note))
         return see_other(request, row.get_absolute_url())
     begun = run.migration or run.evacuation
     return see_other(request, begun.get_absolute_url() if begun else row.get_absolute_url())
@@ -166,5 +174,5 @@ def schedule_delete(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         context = {"row": row, "words": When.read(row).words(), "runs": row.runs.count()}
         return render(request, "migrations_app/schedule_delete.html", context)
     schedules.remove(row=row, actor=actor(request))
-    messages.success(request, f"Schedule {row.name} was deleted.")
+    messages.success(request, gettext("Schedule {row} was deleted.").format(row=row.name))
     return see_other(request, reverse("migrations:schedules"))

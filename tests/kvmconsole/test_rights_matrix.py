@@ -35,6 +35,8 @@ LIFECYCLE = ("pause", "resume", "reset", "save", "discard-save", "autostart", "n
 ROUTES: dict[str, dict[str, int]] = {
     "login": {"GET": OPEN, "POST": OPEN, "PUT": OPEN},
     "logout": {"POST": USER},
+    "language": {"POST": OPEN},
+    "words-of-scripts": {"GET": OPEN},
     "activity": {"GET": USER},
     "find": {"GET": USER},
     "healthz": {"GET": OPEN},

@@ -1,0 +1,198 @@
+"""Pages in the reader's language: the choice, what speaks which language, and that no word is left out of a catalogue."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.template import Context, Template
+from django.template.loader import render_to_string
+from django.test import Client
+from django.utils import translation
+from lxml import html
+
+from hosts import errors
+from hosts.models import AuditEvent
+from hosts.templatetags.look import LOOKS
+from kvmconsole.phrases import PHRASES
+from migrations_app import fixes, record, states
+from migrations_app.conformance import TITLES
+from migrations_app.models import Migration
+from migrations_app.verdict import CHOICES
+from tests import build
+from tests.kvmconsole.matrix_world import World
+from tests.kvmconsole.sockets import ORIGIN, cookie_of, in_thread, socket
+from tests.kvmconsole.test_rights_matrix import ROUTES
+
+CHINESE = "zh-hans"
+READ = ("templates", "static", "hosts", "kvmconsole", "migrations_app")
+IGNORED = ["vendor/*", "static/vendor/*"]
+
+
+@pytest.mark.parametrize("domain", ["django", "djangojs"])
+def test_the_chinese_catalogue_has_every_word_and_each_is_translated(
+    domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails here is put right by scripts/messages, and by the Chinese of what is new in locale/zh_Hans."""
+    for folder in READ:
+        (tmp_path / folder).symlink_to(settings.BASE_DIR / folder)
+    (tmp_path / "locale").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(settings, "LOCALE_PATHS", [])
+    call_command("makemessages", locale=["zh_Hans"], domain=domain, symlinks=True, ignore_patterns=IGNORED, verbosity=0)
+    kept = settings.BASE_DIR / "locale" / "zh_Hans" / "LC_MESSAGES" / f"{domain}.po"
+    fresh = tmp_path / "locale" / "zh_Hans" / "LC_MESSAGES" / f"{domain}.po"
+    compared = subprocess.run(["msgcmp", kept, fresh], capture_output=True, text=True)
+    assert compared.returncode == 0, compared.stderr
+    assert "not used" not in compared.stderr, compared.stderr
+
+
+def test_what_pure_modules_and_the_database_say_stands_among_the_phrases() -> None:
+    said = {word for pair in states.LABELS.values() for word in pair}
+    said |= {*states.MEANINGS_OFF.values(), *states.STEPS.values(), *fixes.LABELS.values(), *TITLES.values()}
+    said |= {words for choice in CHOICES.values() for words in (choice.label, choice.effect)}
+    for model in apps.get_models():
+        if model._meta.app_label in ("hosts", "migrations_app"):
+            for field in model._meta.fields:
+                said |= {str(label) for _, label in field.choices or ()}
+    said |= {words for error in leaves(errors.HostError) for words in (error.title, error.hint) if words}
+    looks = {look.word for looks in LOOKS.values() for look in looks.values()}
+    assert said <= {*PHRASES, *looks}
+
+
+def leaves(error: type[errors.HostError]) -> list[type[errors.HostError]]:
+    """The class and all below it that are the console's own."""
+    below = [one for each in error.__subclasses__() if not each.__module__.startswith("tests") for one in leaves(each)]
+    return [error, *below]
+
+
+@pytest.mark.django_db
+def test_who_chooses_chinese_reads_chinese_until_they_choose_otherwise() -> None:
+    client = Client()
+    client.force_login(build.user("li", role="admin"))
+    assert '<html lang="en"' in client.get("/vms/").content.decode()
+    chosen = client.post("/language/", {"language": CHINESE, "next": "/vms/"})
+    assert (chosen.status_code, chosen["Location"]) == (302, "/vms/")
+    page = client.get("/vms/").content.decode()
+    assert f'<html lang="{CHINESE}"' in page
+    assert "虚拟机" in page and "Under way" not in page
+    assert f'value="{CHINESE}" lang="{CHINESE}" aria-pressed="true"' in page
+    client.post("/language/", {"language": "en"})
+    assert '<html lang="en"' in client.get("/vms/").content.decode()
+
+
+@pytest.mark.django_db
+def test_a_language_is_chosen_by_post_alone_and_leads_to_no_other_site() -> None:
+    assert Client().get("/language/").status_code == 405
+    answer = Client().post("/language/", {"language": CHINESE, "next": "https://evil.example/"})
+    assert answer["Location"] == "/"
+    assert Client(enforce_csrf_checks=True).post("/language/", {"language": CHINESE}).status_code == 403
+
+
+@pytest.mark.django_db
+def test_the_sign_in_page_speaks_as_the_browser_asks_and_the_api_english() -> None:
+    client = Client(headers={"accept-language": "zh-CN,zh;q=0.9,en;q=0.5"})
+    page = client.get("/accounts/login/").content.decode()
+    assert f'<html lang="{CHINESE}"' in page and "登录" in page
+    client.cookies["django_language"] = CHINESE
+    client.force_login(build.user("li", role="admin"))
+    answer = client.post("/api/v1/hosts", "{}", content_type="application/json")
+    assert "required" in answer.content.decode() and answer["Content-Language"] == "en"
+
+
+def test_scripts_have_their_words_in_the_language_of_the_page() -> None:
+    copied = json.dumps("已复制。")
+    assert copied in Client(headers={"accept-language": "zh-CN"}).get("/language/scripts.js").content.decode()
+    assert copied not in Client().get("/language/scripts.js").content.decode()
+
+
+def said_in(language: str, source: str, **context: object) -> str:
+    with translation.override(language):
+        return Template(source).render(Context(context))
+
+
+def test_numbers_of_things_have_the_forms_of_the_language() -> None:
+    source = "{% blocktranslate count counter=n %}{{ counter }} check passed{% plural %}{{ counter }} checks passed{% endblocktranslate %}"
+    said = {language: [said_in(language, source, n=n) for n in (1, 2)] for language in ("en", CHINESE)}
+    assert said == {"en": ["1 check passed", "2 checks passed"], CHINESE: ["1 项检查通过", "2 项检查通过"]}
+
+
+def test_a_sentence_keeps_its_values_escaped_and_its_percents() -> None:
+    source = "{% blocktranslate asvar said with vm=name|upper %}Console of {{ vm }}{% endblocktranslate %}[{{ said }}]"
+    assert said_in("en", source, name="<b>") == "[Console of &lt;B&gt;]"
+    assert said_in(CHINESE, source, name="<b>") == "[&lt;B&gt; 的控制台]"
+    assert said_in("en", '{% translate "50 % of it" %}') == "50 % of it"
+    assert said_in("en", "{% blocktranslate %}{{ n }} % of {{ no_such }}it{% endblocktranslate %}", n=5) == "5 % of it"
+
+
+def test_one_template_speaks_each_language_in_turn() -> None:
+    said = []
+    for language in ("en", CHINESE, "en"):
+        with translation.override(language):
+            said.append(render_to_string("hosts/_columns.html", {"all_columns": []}))
+    assert said[0] == said[2] != said[1]
+    assert "Columns to show" in said[0] and "要显示的列" in said[1]
+
+
+@pytest.mark.django_db
+def test_what_is_stored_is_english_whoever_does_it() -> None:
+    client = Client(headers={"accept-language": CHINESE})
+    client.force_login(build.user("li", role="admin"))
+    host = build.host("h1")
+    client.post(f"/hosts/{host.name}/maintenance/", {"maintenance": "begin"})
+    event = AuditEvent.objects.latest("pk")
+    assert f"{event.action} {event.target} {event.detail}".isascii()
+
+
+STORED = re.compile(r"\bhidden-|production db team|Only|only host|refused the ssh|entries with folders")
+"""What modules below the pages say: it is stored in English, and shown as it is stored."""
+SENTENCE = re.compile(r"[A-Za-z]{2,},? [a-z]{2,} [a-z]{2,}")
+NOT_READ = "script|style|svg|code|pre|kbd|samp|*[contains(@class, 'mono')]|*[@lang='en']"
+READ_ALOUD = ("aria-label", "title", "placeholder", "alt", "data-label", "data-announce", "data-count")
+
+
+def english_of(page: str) -> set[str]:
+    """What of a page a person reads or hears that looks like an English sentence."""
+    tree = html.fromstring(page)
+    for shown_as_it_is in tree.xpath("|".join(f"//{one}" for one in NOT_READ.split("|"))):
+        shown_as_it_is.drop_tree()
+    said = {*tree.xpath("//text()"), *(words for name in READ_ALOUD for words in tree.xpath(f"//@{name}"))}
+    return {words.strip() for words in said if SENTENCE.search(words)}
+
+
+@pytest.mark.django_db
+def test_no_page_in_chinese_says_anything_in_english() -> None:
+    world = World()
+    world.clients["admin"].cookies["django_language"] = CHINESE
+    found = {}
+    for route in (name for name, methods in ROUTES.items() if "GET" in methods and "api" not in name):
+        answer = world.call("admin", route, "GET")
+        if answer["Content-Type"].startswith("text/html") and answer.content.strip():
+            english = {words for words in english_of(answer.content.decode()) if not STORED.search(words)}
+            if english:
+                found[route] = english
+    assert not set().union(*found.values()), found
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.asyncio
+async def test_a_fragment_of_the_socket_is_in_the_language_of_its_page() -> None:
+    def seed() -> tuple[Migration, tuple[bytes, bytes]]:
+        h1, h2 = build.host("h1"), build.host("h2")
+        row = build.migration(build.vm("web", on=h1), to=h2, state=states.State.COPYING)
+        return row, cookie_of(build.user("vera", role="viewer"))
+
+    row, session = await in_thread(seed)
+    chinese = (b"cookie", session[1] + b"; django_language=" + CHINESE.encode())
+    pages = [socket(f"/ws/?topic=migration.{row.pk}", ORIGIN, cookie) for cookie in (session, chinese)]
+    for page in pages:
+        assert (await page.connect())[0]
+    await in_thread(record.publish, row)
+    english, translated = ["".join([await page.receive_from(timeout=5) for _ in record.FRAGMENTS]) for page in pages]
+    assert "copying" in english and "拷贝中" in translated
+    for page in pages:
+        await page.disconnect()

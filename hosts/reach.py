@@ -20,6 +20,8 @@ from hosts.ping import Prober
 IDLE_PER_HOST, IDLE_S = 8, 60.0
 """Connections kept open for the next caller: four migrations at once need two each. Opening one over ssh takes half a second
 and a tenth of a CPU second at either end. What nobody wanted for so long is closed at the next use of any."""
+PROBE_LIMIT_S = 86_400.0
+"""A probe on a host ends by itself after a day, whatever happens to the console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def stream(host: Host, argv: list[str], *, silence_s: float, on_line: Callable[[
         raise
 
 
-def prober(host: Host, argv: list[str], *, interval_s: float, limit_s: float) -> Prober:
+def prober(host: Host, argv: list[str], *, interval_s: float, limit_s: float = PROBE_LIMIT_S) -> Prober:
     """A program that probes from `host` and prints ping's lines; it ends when it is stopped, when this process or the ssh
     connection ends, and after `limit_s`."""
     watched = ["sh", "-c", WHILE_WATCHED, "kvmconsole", f"{limit_s:g}", *argv]

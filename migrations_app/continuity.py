@@ -20,29 +20,21 @@ from hosts.errors import HostError
 from hosts.models import Host
 from hosts.ping import Pinger, Prober, ping_argv
 from hosts.ping_log import PingSummary
-from hosts.probe_programs import ARP, TCP, WIRE
-from migrations_app import observers, record
+from hosts.probe_programs import ARP, TCP, argv_on_host
+from migrations_app import observers, record, wires
 from migrations_app.models import Migration
 from migrations_app.observers import Observer
 from migrations_app.states import State
+from migrations_app.wires import Wire
 
 PING_EVERY_S = 0.05
 OTHERS_EVERY_S = 0.1
 """ARP and TCP ask more of others than a ping does: the guest's neighbours, the service."""
-LIMIT_S = 86_400.0
-"""A probe on a host ends by itself after a day, whatever happens to the console."""
 ANSWER_WITHIN_S = 5.0
 """How long the guest may take to answer at the destination before the step warns."""
 STRIP = 240
 BEFORE = (State.QUEUED, State.CHECKING, State.COPYING)
 AFTER = (State.VERIFYING, State.DEFINING, State.COMPLETED)
-
-PYTHON = """
-for python in python3 /usr/libexec/platform-python; do
-  command -v "$python" >/dev/null && exec "$python" -c "$0" "$@"
-done
-echo "it has no python3"
-"""
 
 
 @dataclass(slots=True)
@@ -63,7 +55,8 @@ class Continuity:
         self.ping: Pinger | None = None
         self.observer: Observer | None = None
         self.probes: list[Probe] = []
-        self.wire: Probe | None = None
+        self.wire: Wire | None = None
+        self._unwatched = ""  # why nobody looks at the wire
         self._stack = ExitStack()
         self._before: datetime | None = None
         self._after: datetime | None = None
@@ -91,7 +84,7 @@ class Continuity:
     def _observe(self, observer: Observer, address: str) -> None:
         argv = {"ping": (f"Ping from {observer.title}", ping_argv(address, PING_EVERY_S), PING_EVERY_S)}
         if is_ipv4(address):
-            ask = ["sh", "-c", PYTHON, ARP.read_text(), address, f"{OTHERS_EVERY_S:g}"]
+            ask = argv_on_host(ARP, address, f"{OTHERS_EVERY_S:g}")
             argv["arp"] = (f"ARP from {observer.title}", ask, OTHERS_EVERY_S)
         for name, (title, command, interval_s) in argv.items():
             self.probes.append(self._on_host(observer.host, name, title, command, interval_s))
@@ -100,8 +93,10 @@ class Continuity:
         """Let the source look how memory and disks leave it, where it is known to which address they go."""
         address = self.m.destination.migration_address if self.m.destination else ""
         if self.m.source and is_ipv4(address) and not self.m.options.get("tunnelled"):
-            argv = ["sh", "-c", PYTHON, WIRE.read_text(), address]
-            self.wire = self._on_host(self.m.source, "wire", "Wire", argv, OTHERS_EVERY_S)
+            try:
+                self.wire = self._stack.enter_context(wires.watched(self.m.source, address))
+            except HostError as error:
+                self._unwatched = str(error)
 
     def _on_host(self, host: Host, name: str, title: str, argv: list[str], interval_s: float) -> Probe:
         """A probe on a host, unless so many run there already that ssh had no session left for others."""
@@ -109,7 +104,7 @@ class Continuity:
             return Probe(name, title, problem=f"{observers.SESSIONS} probes run on {host.name} already")
         self._stack.callback(observers.give_session_back, host)
         try:
-            prober = reach.prober(host, argv, interval_s=interval_s, limit_s=LIMIT_S)
+            prober = reach.prober(host, argv, interval_s=interval_s)
         except HostError as error:
             return Probe(name, title, problem=str(error))
         return self._started(name, title, prober)
@@ -127,7 +122,7 @@ class Continuity:
             self._before = timezone.now()
         elif self._after is None and self.m.state in AFTER:
             self._after = timezone.now()
-        values: dict[str, Any] = {"continuity": self.figures()} if self.probes or self.wire else {}
+        values: dict[str, Any] = {"continuity": self.figures()} if self.probes or self.wire or self._unwatched else {}
         if self.ping:
             values["ping"] = self._figures(self.ping)
         if values:
@@ -170,15 +165,13 @@ class Continuity:
 
     def _streams(self) -> list[dict[str, Any]]:
         """How memory and disks were seen to leave the source; each kind once."""
-        seen = self.wire.prober.streams if self.wire and self.wire.prober else []
+        seen = self.wire.streams if self.wire else []
         rows = [{"port": one.port, "what": one.what, "encrypted": one.is_encrypted} for one in dict.fromkeys(seen)]
         return rows or list(self.m.continuity.get("streams", []))
 
     def _wire_error(self) -> str:
         """Why nobody looked at the wire; "" where somebody does."""
-        if self.wire is None:
-            return ""
-        return self.wire.problem or (self.wire.prober.error if self.wire.prober else "")
+        return self.wire.error if self.wire else self._unwatched
 
     def _announced(self) -> dict[str, str] | None:
         """The first time after the switch-over began that the guest's place was announced, as the second host heard it."""

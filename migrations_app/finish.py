@@ -5,7 +5,7 @@ import time
 
 from django.utils import timezone
 
-from hosts import forgotten, reach
+from hosts import forgotten, inventory, reach
 from hosts.domain_digest import definition_digest
 from hosts.domain_xml import METADATA_URI
 from hosts.errors import DomainNotFound, HostError
@@ -18,7 +18,7 @@ from migrations_app.conformance import Picture, Row
 from migrations_app.continuity import Continuity
 from migrations_app.models import Migration
 from migrations_app.plan import Options
-from migrations_app.states import State, StepState
+from migrations_app.states import DRIVEN, State, StepState
 from migrations_app.verdict import Finding
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Finish:
         self.clean_up()
         self.compare()
         self.continuity.note()
-        ask_for_sync(self.m.source, self.m.destination)
+        tell_inventory(self.m)
         record.advance(self.m, State.COMPLETED, error="", hint="")
 
     def verify(self) -> bool:
@@ -242,7 +242,20 @@ def step_state(good: bool) -> StepState:
     return StepState.DONE if good else StepState.WARNING
 
 
-def ask_for_sync(*hosts: Host | None) -> None:
-    """libvirt may send no event when a definition goes, so let the watcher list again."""
-    pks = [host.pk for host in hosts if host]
-    Host.objects.filter(pk__in=pks).update(sync_requested=timezone.now())
+def tell_inventory(migration: Migration) -> None:
+    """Bring the rows of the source up to date; libvirt may send no event when a definition goes.
+
+    The hosts themselves, their free memory above all, are looked at again by their watchers when no other migration is
+    under way there: the last of many does it for all.
+    """
+    others = Migration.objects.filter(state__in=DRIVEN).exclude(pk=migration.pk)
+    busy = {pk for pair in others.values_list("source", "destination") for pk in pair}
+    source, destination = migration.source, migration.destination
+    idle = [host.pk for host in (source, destination) if host and host.pk not in busy]
+    if source and source.pk in busy:
+        try:
+            with reach.libvirt(source) as connection:
+                inventory.sync_domain(source, connection, migration.vm_uuid)
+        except HostError as error:
+            log.info("%s on %s was not looked at again: %s", migration.vm_name, source, error)
+    Host.objects.filter(pk__in=idle).update(sync_requested=timezone.now())

@@ -175,7 +175,7 @@ class OfflineMove:
         if self.m.tuning.get(AUTOSTART):
             with reach.libvirt(self.destination) as connection:
                 connection.guest(self.uuid, timeout_s=finish.ASK_S).set_autostart(True)
-        finish.ask_for_sync(self.m.source, self.m.destination)
+        finish.tell_inventory(self.m)
         record.advance(self.m, State.COMPLETED, error="", hint="")
 
     def _undo(self, error: HostError) -> None:
@@ -189,7 +189,7 @@ class OfflineMove:
         except HostError as trouble:
             self.stop(f"{error} And it could not be undone: {trouble}", error)
             return
-        finish.ask_for_sync(self.m.source, self.m.destination)
+        finish.tell_inventory(self.m)
         hint = f"{self.m.vm_name} is still defined on {self.m.source_name}. {error.hint}".strip()
         record.fail(self.m, HostError(str(error), hint=hint, raw=error.raw))
 

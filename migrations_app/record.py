@@ -68,6 +68,7 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
     Raises Overtaken if another process moved or took it since we read it, ForbiddenMove if there is no such move.
     """
     states.require(migration.state, to)
+    held_place = migration.state in states.HOLDS_PLACE
     now = timezone.now()
     beat: datetime | None = now
     if to in states.TERMINAL:
@@ -83,7 +84,7 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
             _close_steps(migration, to)
             if migration.audit:
                 audit.close(migration.audit, OUTCOMES[to], migration.error)
-        if to not in states.HOLDS_PLACE:
+        if to not in states.HOLDS_PLACE and (held_place or to not in states.DRIVEN):
             jobs.nudge("migrations_app.admit")  # its place, and in the end its memory, is free for the next
         publish(migration)
         if to in (State.FAILED, State.NEEDS_ATTENTION):
@@ -102,7 +103,11 @@ def note(migration: Migration, **values: Any) -> None:
 
 
 def _reload(migration: Migration) -> None:
-    fresh = Migration.objects.select_related("vm", "source", "destination", "audit").get(pk=migration.pk)
+    """Read the row anew, but not what it points to, as long as it points to the same."""
+    fresh = Migration.objects.get(pk=migration.pk)
+    known = migration._state.fields_cache
+    same = {name: row for name, row in known.items() if row is not None and row.pk == getattr(fresh, f"{name}_id")}
+    fresh._state.fields_cache = same
     migration.__dict__.update(fresh.__dict__)
 
 

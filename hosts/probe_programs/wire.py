@@ -19,7 +19,8 @@ START_TLS = 5
 LIBVIRT_PORTS = (16509, 16514)
 SO_ATTACH_FILTER = 26
 ALL_PROTOCOLS = 3
-MOST = 16
+MOST = 4096
+"""So many connections, then it ends: one look may serve thousands of migrations."""
 
 
 def filter_for(address: str) -> bytes:

@@ -8,7 +8,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,8 @@ FULL_SYNC_EVERY_S = 60.0
 STORAGE_EVERY_S = 30.0
 COALESCE_S = 0.05
 """libvirt sends several events for one start or migration; those within this time are one sync."""
+AGAIN_S = 0.3
+"""Between two looks at one guest, the first of which is taken at once: a migration sends some six events at either end."""
 DEFINITIONS_EVERY_S = 0.25
 """Between two readings of some definitions, so that events and libvirtd's other clients have their turn."""
 MANY = 25
@@ -56,6 +58,8 @@ class HostWatch:
         self._requested = self._answered = host.sync_requested
         self._failures = 0
         self._unwritten: inventory.Look | None = None
+        self._due: dict[str, float] = {}  # guests to look at again, with the time of it
+        self._looked: dict[str, float] = {}  # guests that were looked at just now
         self._storage = Aside(f"storage {host.name}", self._look_at_storage, STORAGE_SLOTS)
         self._usage = UsageLook(host)
         self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
@@ -122,6 +126,7 @@ class HostWatch:
         """The states of all guests first, then their definitions some at a time; after that only what changes."""
         definitions, info = Definitions(), None
         self._unwritten = None
+        self._due.clear()
         last_full, next_full, next_storage, next_definitions = time.monotonic(), 0.0, 0.0, 0.0
         while not self._stopping.is_set():
             now = time.monotonic()
@@ -170,14 +175,14 @@ class HostWatch:
 
         True where there are so many that a full sync is the quicker way.
         """
-        batch = self._gather(min(max(wait_s, 0.0), LONGEST_NAP_S))
-        if not batch:
-            return False
-        with turn():
-            self._tell(batch)
+        wait_s = min([wait_s, LONGEST_NAP_S, *(due - time.monotonic() for due in self._due.values())])
+        batch = self._gather(max(wait_s, 0.0))
+        if batch:
+            with turn():
+                self._tell(batch)
         if any(event.kind in STORAGE_KINDS for event in batch):
             self._storage.ask()
-        uuids = dict.fromkeys(event.uuid for event in batch if event.kind in DOMAIN_KINDS)
+        uuids = self._to_look_at(event.uuid for event in batch if event.kind in DOMAIN_KINDS)
         if len(uuids) > MANY:
             definitions.want(uuids)
             return True
@@ -186,6 +191,18 @@ class HostWatch:
             with turn():
                 inventory.note_domain(host, uuid, asked, domain)
         return False
+
+    def _to_look_at(self, told: Iterable[str]) -> list[str]:
+        """Of the guests that events tell of, and of those that wait: whose turn it is now."""
+        now = time.monotonic()
+        self._looked = {uuid: at for uuid, at in self._looked.items() if now - at < AGAIN_S}
+        for uuid in told:
+            self._due.setdefault(uuid, self._looked.get(uuid, now - AGAIN_S) + AGAIN_S)
+        uuids = [uuid for uuid, due in self._due.items() if due <= now]
+        for uuid in uuids:
+            del self._due[uuid]
+            self._looked[uuid] = now
+        return uuids
 
     def _tell(self, batch: Collection[Event]) -> None:
         """Hand the events to who registered for them; one that fails does not end the watch."""

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
 
 from django.core.cache import cache
 from django.db import connections, transaction
@@ -59,7 +61,8 @@ def check(pk: int) -> None:
     """Look at every move of plan `pk` that was not looked at; then place those that are still to be decided."""
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=f"check plan {pk}") as pool:
         while moves := _unchecked(pk):
-            list(pool.map(_look, moves))
+            for _, of_host in groupby(sorted(moves, key=_host_of), key=_host_of):
+                _look_at(list(of_host), pool)
     with transaction.atomic():
         plan = Evacuation.objects.select_for_update(of=("self",)).select_related("host", "user").get(pk=pk)
         if plan.state == Evacuation.State.PLANNED:
@@ -74,20 +77,42 @@ def _unchecked(pk: int) -> list[Move]:
     return list(rows.order_by("position")[: 4 * AT_ONCE])
 
 
-def _look(move: Move) -> None:
+def _host_of(move: Move) -> int:
+    return (move.vm and move.vm.host_id) or 0
+
+
+def _look_at(moves: Sequence[Move], pool: ThreadPoolExecutor) -> None:
+    """Look at moves from one host, in the order of the plan, each as soon as a thread is free."""
+    plan, vm = moves[0].evacuation, moves[0].vm
+    if vm is None or vm.host is None:
+        list(pool.map(_look, moves))
+        return
+    with preflight.Sessions(vm.host, Options.from_dict(plan.options)) as sessions:
+        asked = {host.pk: host for move in moves for host in _asked(move)}
+        preflight.look_ahead(sessions, [move.vm for move in moves if move.vm], list(asked.values()))
+        list(pool.map(partial(_look, sessions=sessions), moves))
+
+
+def _look(move: Move, sessions: preflight.Sessions | None = None) -> None:
     try:
         cache.touch(_key(move.evacuation_id), CLAIM_S)
-        _note(move, *ask(move))
+        _note(move, *ask(move, sessions))
     finally:
         connections.close_all()
 
 
-def ask(move: Move) -> tuple[dict[str, str], dict[str, float]]:
-    """By host, why `move` can't go there, and how long it should take."""
-    plan, vm = move.evacuation, move.vm
-    if vm is None or why_stuck(vm, vm.host):
+def _asked(move: Move) -> list[Host]:
+    """The hosts for which `move` is checked; none where it can't move at all."""
+    if move.vm is None or why_stuck(move.vm, move.vm.host):
+        return []
+    return _worth_asking(move, candidates(move.evacuation))
+
+
+def ask(move: Move, sessions: preflight.Sessions | None = None) -> tuple[dict[str, str], dict[str, float]]:
+    """By host, why `move` can't go there, and how long it should take. `sessions` may be shared with other moves."""
+    plan, vm, hosts = move.evacuation, move.vm, _asked(move)
+    if vm is None or not hosts:
         return {}, {}
-    hosts = _worth_asking(move, candidates(plan))
     is_waited_for = plan.state in UNDER_WAY
     try:
         reports = preflight.run_all(
@@ -96,6 +121,7 @@ def ask(move: Move) -> tuple[dict[str, str], dict[str, float]]:
             options=Options.from_dict(plan.options),
             kind=Kind(move.kind),
             measure=not is_waited_for,
+            sessions=sessions,
         )
     except HostError as error:
         return {host.name: str(error) for host in hosts}, {}

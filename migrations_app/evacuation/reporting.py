@@ -196,7 +196,7 @@ def move_row(move: Move, found: Schedule, step_of: dict[str, int]) -> dict[str, 
 
 def moves_of(plan: Evacuation, *related: str) -> list[Move]:
     """The moves of `plan` with what they point to, read many times in a drain: without what only a migration's page shows."""
-    rows = plan.moves.select_related("vm", "source", "destination", "migration", *related)
+    rows = plan.moves.select_related("vm", "migration").prefetch_related("source", "destination", *related)
     return list(rows.defer(*(f"migration__{name}" for name in LARGE)))
 
 

@@ -1,6 +1,7 @@
 """Can this VM move there? Every check named, with the fix; nothing is changed."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,16 +13,28 @@ from migrations_app.estimate import MIB, THROTTLE_FIRST, THROTTLE_STEP, Estimate
 from migrations_app.measuring import Measurement
 from migrations_app.models import Kind, Migration
 from migrations_app.plan import Options
-from migrations_app.preflight.asking import gather
+from migrations_app.preflight.asking import gather, look_ahead
 from migrations_app.preflight.checks import findings
 from migrations_app.preflight.copies import DiskCopy, copies
 from migrations_app.preflight.facts import Check, Facts
 from migrations_app.preflight.ranking import Standing, ranked
 from migrations_app.preflight.recent import recall, remember
+from migrations_app.preflight.sessions import Sessions
 from migrations_app.standstill import QEMU_DOWNTIME_MS, downtime_for
 from migrations_app.states import ACTIVE
 
-__all__ = ["Check", "Report", "command_for", "remember", "run", "run_all", "run_or_recall", "source_of"]
+__all__ = [
+    "Check",
+    "Report",
+    "Sessions",
+    "command_for",
+    "look_ahead",
+    "remember",
+    "run",
+    "run_all",
+    "run_or_recall",
+    "source_of",
+]
 
 LIMIT_S = 45.0
 """For one destination: longer than any single answer is waited for."""
@@ -95,15 +108,16 @@ def run_all(
     options: Options,
     kind: Kind = Kind.LIVE,
     measure: bool = True,
+    sessions: Sessions | None = None,
 ) -> list[Report]:
     """The same for many destinations at the same time, best first; one that does not answer costs the others nothing.
 
-    A host that is known not to answer is not asked. Without `measure` the guest's dirty rate is left at what is known, and
-    open ports are believed for a minute, which saves a second. Raises Refused where the VM is on no host.
+    A host that is known not to answer is not asked. Without `measure` the guest's dirty rate is left at what is known.
+    `sessions` may be shared with other checks of guests of the same host. Raises Refused where the VM is on no host.
     """
     away = [host for host in destinations if not host.is_online]
     asked = [host for host in destinations if host.is_online]
-    ask = _Ask(vm, options, kind, measure=measure)
+    ask = _Ask(vm, options, kind, measure=measure, sessions=sessions)
     reports = _run(ask, asked, limit_s=LIMIT_OF_ALL_S) if asked else []
     reports += [_silent(ask, host) for host in away]
     places = {name: place for place, name in enumerate(ranked([report.standing for report in reports]))}
@@ -119,6 +133,7 @@ class _Ask:
     kind: Kind
     ignore: Migration | None = None
     measure: bool = True
+    sessions: Sessions | None = None
 
 
 def _run(ask: _Ask, destinations: Sequence[Host], *, limit_s: float) -> list[Report]:
@@ -127,15 +142,8 @@ def _run(ask: _Ask, destinations: Sequence[Host], *, limit_s: float) -> list[Rep
     held = _held(vm, ask.ignore)
     may_begin = ask.measure and ask.ignore is None and not held and measuring.fresh(vm) is None
     measurement = Measurement(vm, may_begin=may_begin)
-    found = gather(
-        vm=vm,
-        source=source,
-        destinations=destinations,
-        options=options,
-        limit_s=limit_s,
-        also=measurement.begin,
-        trusting=not ask.measure,
-    )
+    with nullcontext(ask.sessions) if ask.sessions else Sessions(source, options) as sessions:
+        found = gather(vm=vm, sessions=sessions, destinations=destinations, limit_s=limit_s, also=measurement.begin)
     measurement.collect(source)
     points = sharing.mount_points(source, {folder.path for facts in found for folder in facts.folders})
     return [

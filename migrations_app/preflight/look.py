@@ -4,8 +4,9 @@ One script per host and check, since each call over ssh costs a round trip and a
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hosts.domain_needs import parse_numbers
 
@@ -14,7 +15,7 @@ DEFAULT_PORTS = (49152, 49215)
 """libvirt's migration_port_min and _max where qemu.conf does not say (its qemu.conf.in)."""
 
 LOOK = r"""
-role=$1 token=$2 user=$3; shift 3
+role=$1 token=$2; shift 2
 say() { printf '%s\t%s\n' "$1" "$2"; }
 conf() { sed -n "s/^ *$1 *= *\"\{0,1\}+\{0,1\}\([^\"]*\)\"\{0,1\} *$/\1/p" QEMU_CONF 2>/dev/null | tail -n 1; }
 about_the_host() {
@@ -54,7 +55,7 @@ sample() {
       dd if="$1" bs=65536 count=1 skip=$((size / 65536 * part / 16)) 2>/dev/null; part=$((part + 1))
     done; tail -c 65536 -- "$1"; } | sha256sum | cut -c1-64
 }
-[ -n "$user" ] || about_the_host
+about_the_host
 while [ $# -gt 1 ]; do
   kind=$1 path=$2; shift 2
   case $kind in
@@ -80,8 +81,7 @@ while [ $# -gt 1 ]; do
 done
 say end ok
 """.replace("QEMU_CONF", QEMU_CONF)
-"""Arguments: the role, a token, QEMU's user ("": find out, with all that is about the host itself), then pairs of a kind
-(folder, image, file, dir, space, size, sum) and a path. Lists of answers keep the order of the arguments. A sum is a file's
+"""Arguments: the role, a token, then pairs of a kind (folder, image, file, dir, space, size, sum) and a path. Lists of answers keep the order of the arguments. A sum is a file's
 size and a digest of 17 samples over all of it. A folder's probe file is written at the source and read at the destination.
 Of qemu.conf only the named settings are read: it can hold passwords. For TLS, libvirt takes libvirt-migrate where qemu.conf
 names no folder (virQEMUDriverConfigSetDefaults)."""
@@ -91,8 +91,16 @@ END = "end\tok\n"
 REMOVE_PROBES = 'token=$1; shift; for folder; do rm -f -- "$folder/.kvmconsole-probe-$token"; done'
 
 
-OF_THE_GUEST = ("folders", "images", "files", "dirs", "spaces", "sizes", "sums")
-"""The fields of Look that depend on the paths; all else is about the host itself."""
+FIELDS = {
+    "folder": "folders",
+    "image": "images",
+    "file": "files",
+    "dir": "dirs",
+    "space": "spaces",
+    "size": "sizes",
+    "sum": "sums",
+}
+"""Where a Look keeps what it found of each kind of path; all its other fields are about the host itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,14 @@ class Look:
             int(low) if low.isdigit() else DEFAULT_PORTS[0],
             int(high) if high.isdigit() else DEFAULT_PORTS[1],
         )
+
+    def only(self, wanted: Collection[tuple[str, str]]) -> "Look":
+        """The same, but of the paths no others than those that are `wanted`."""
+        kept: dict[str, Any] = {
+            name: {path: found for path, found in getattr(self, name).items() if (kind, path) in wanted}
+            for kind, name in FIELDS.items()
+        }
+        return replace(self, **kept)
 
 
 def parse(output: str, wanted: Iterable[tuple[str, str]], *, asked_s: float, answered_s: float) -> Look:

@@ -90,7 +90,7 @@ def by_console(console: Console, host: str) -> dict[str, Any]:
         plan = console.api("GET", f"evacuations/{number}")
         return plan if plan["state"] not in ("running", "stopping") else None
 
-    plan = eventually(over, timeout_s=240, what=f"plan {number} to end", every_s=0.3)
+    plan = eventually(over, timeout_s=240, what=f"plan {number} to end", every_s=0.5)
     seconds, used = time.perf_counter() - started, cpu_s(console.process.pid) - used
     told = [(move["vm_name"], move["state"], move["why"]) for move in plan["moves"]]
     print(*(one for one in told if one[1] != "done"), sep="\n")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrations_app.preflight import ports
-from migrations_app.preflight.look import END, LOOK, OF_THE_GUEST, Look, parse
+from migrations_app.preflight.look import END, LOOK, parse
 from migrations_app.preflight.ranking import Standing, ranked
 
 WANTED = [("folder", "/mnt/kvm"), ("image", "/mnt/kvm/web.qcow2"), ("file", "/boot/x"), ("dir", "/var/log")]
@@ -43,23 +43,25 @@ def test_a_whole_answer() -> None:
     assert look.files == {"/boot/x": False} and look.dirs == {"/var/log": True}
 
 
-def test_the_script_leaves_out_what_is_known_of_the_host(tmp_path: Path) -> None:
+def test_the_script_itself(tmp_path: Path) -> None:
     """On this machine, as itself."""
     (tmp_path / "disk").touch()
-    wanted = [("folder", str(tmp_path)), ("image", str(tmp_path / "disk"))]
+    wanted = [("folder", str(tmp_path)), ("image", str(tmp_path / "disk")), ("file", str(tmp_path / "none"))]
     flat = [part for pair in wanted for part in pair]
+    argv = ["sh", "-c", LOOK, "kvmconsole", "source", "token", *flat]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+    assert said.endswith(END)
+    found = parse(said, wanted, asked_s=0, answered_s=0)
+    assert found.hostname and found.cpus and found.qemu_user
+    assert found.folders[str(tmp_path)].probe == "written" and found.images and found.files
 
-    def look(user: str) -> Look:
-        argv = ["sh", "-c", LOOK, "kvmconsole", "source", "token", user, *flat]
-        said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
-        assert said.endswith(END)
-        return parse(said, wanted, asked_s=0, answered_s=0)
 
-    whole, rest = look(""), look("root")
-    assert whole.hostname and whole.cpus and whole.qemu_user
-    assert rest == Look(**{name: getattr(rest, name) for name in OF_THE_GUEST})
-    assert rest.folders[str(tmp_path)].probe == "written" and rest.folders == whole.folders
-    assert rest.images.keys() == whole.images.keys()
+def test_of_many_guests_paths_each_is_shown_its_own() -> None:
+    whole = parse(SAID, WANTED, asked_s=1000.0, answered_s=1000.25)
+    mine = whole.only([("folder", "/mnt/kvm"), ("dir", "/var/log")])
+    assert (mine.folders, mine.dirs) == (whole.folders, whole.dirs)
+    assert not mine.images and not mine.files
+    assert mine.hostname == whole.hostname and mine.cpus == whole.cpus
 
 
 @given(st.integers(0, len(SAID)))

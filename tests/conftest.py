@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.utils import translation
 from pytest_django import Settings
 
 
@@ -21,6 +22,8 @@ def _as_in_a_checkout(settings: Settings) -> None:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # A request leaves its thread the language in which it was answered.
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,16 @@ from typing import Any
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import User
+from django.utils import translation
 
 from hosts import audit
 from hosts.consoles import Kind, Line, Seat, SerialLine, Ticket, Welcome, open_screen, seats, tickets
 from hosts.errors import ConsoleInUse, HostError
 from hosts.models import AuditEvent, Host, VirtualMachine
+from hosts.said import said
 from kvmconsole import console_access
 from kvmconsole.console_access import FORBIDDEN, SIGNED_OUT, Place
+from kvmconsole.languages import language_of
 
 PROTOCOL = "kvmconsole"
 IN_USE, IDLE, TOO_MANY, FAILED = 4409, 4408, 4429, 4500
@@ -295,7 +298,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await line.close()
 
     async def _tell(self, state: str, **more: str) -> None:
-        await self.send(json.dumps({"state": state, **more}))
+        with translation.override(language_of(self.scope)):
+            words = {name: words if name == "host" else said(words) for name, words in more.items()}
+        await self.send(json.dumps({"state": state, **words}))
 
     async def _end(self, code: int, reason: str) -> None:
         await self._tell("closed", message=reason)  # Daphne drops the reason of a close frame

@@ -128,21 +128,21 @@ class Board:
         source, destination, kept = entry.source, entry.destination, self.kept_for
         link = (source, destination)
         asked = (
-            (self.leaving[source], self.limits.per_source, "on", source, "leave it"),
-            (self.arriving[destination], self.limits.per_destination, "on", destination, "go there"),
-            (self.between[link], self.limits.per_link, "between", f"{source} and {destination}", "use it"),
+            (self.leaving[source], self.limits.per_source, f"a place on {source}", "leave it"),
+            (self.arriving[destination], self.limits.per_destination, f"a place on {destination}", "go there"),
+            (self.between[link], self.limits.per_link, f"a place between {source} and {destination}", "use it"),
         )
-        for taken, limit, where, name, verb in asked:
+        for taken, limit, place, verb in asked:
             if len(taken) >= limit:
-                return f"waits for a place {where} {name}: {len(taken)} of {limit} {verb}, see {named(taken)}"
+                return f"waits for {place}: {len(taken)} of {limit} {verb}, see {named(taken)}"
         same = (
             (kept.source == source, kept.destination == destination, (kept.source, kept.destination) == link)
             if kept
             else (False,) * 3
         )
-        for (taken, limit, where, name, _), shared in zip(asked, same, strict=True):
+        for (taken, limit, place, _), shared in zip(asked, same, strict=True):
             if kept and shared and len(taken) + 1 >= limit:
-                return f"waits for a place {where} {name}: it is kept for #{kept.pk}, which goes first"
+                return f"waits for {place}: it is kept for #{kept.pk}, which goes first"
         return ""
 
     def _memory(self, entry: Entry) -> str:

@@ -94,8 +94,10 @@ def describe(cron: str) -> str:
     _check(cron)
     minute, hour, day, month, weekday = cron.upper().split()
     clock = sorted(f"{int(h):02}:{int(m):02}" for h in hour.split(",") for m in minute.split(","))
-    parts = [f"at {_and(clock)}"]
-    days, weekdays = _day(day), _weekday(weekday)
+    times, days, weekdays = _and(clock), _day(day), _weekday(weekday)
+    if (day, month) == ("*", "*"):
+        return f"at {times} every day" if weekday == "*" else f"at {times} every {weekdays}"
+    parts = [f"at {times}"]
     if day != "*" and weekday != "*":
         joint = " and " if day.startswith("*") or weekday.startswith("*") else " or "
         parts.append(f"on {days}{joint}on {weekdays}")
@@ -132,7 +134,8 @@ def _named(text: str, names: tuple[str, ...], first: int) -> str:
         if part.endswith("L") and part[:-1].isdigit():
             return f"last {word(part[:-1])} of the month"
         head, _, step = part.partition("/")
-        said = " to ".join(word(token) for token in head.split("-"))
+        begin, _, end = head.partition("-")
+        said = f"{word(begin)} to {word(end)}" if end else word(begin)
         return f"{said} in steps of {step}" if step else said
 
     return _and([term(part) for part in text.split(",")])

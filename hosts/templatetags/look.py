@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from hosts.said import said as said_by_us
+
 register = Library()
 
 
@@ -204,8 +206,8 @@ def word(state: object, kind: str) -> str:
 
 @register.filter
 def said(text: object) -> str:
-    """What the console says in fixed words (kvmconsole/phrases.py) in the reader's language, and any other text as it is."""
-    return gettext(text if isinstance(text, str) else str(text)) if text else ""
+    """What the console said in English (hosts/said.py) in the reader's language, and any other text as it is."""
+    return said_by_us(str(text)) if text else ""
 
 
 @register.filter

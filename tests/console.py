@@ -1,19 +1,24 @@
 """A real console as a subprocess on a database of its own, its hosts, and an API client: for real and browser tests."""
 
+import atexit
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hosts.ssh import SshKeyring
 from tests.lab.lab import Lab
 
 BASE = Path(__file__).resolve().parent.parent
@@ -29,15 +34,20 @@ call_command("token", USER)
 """What an admin does by four commands, in one process: each start of Django costs seconds on a loaded machine."""
 
 
-def eventually(ask: Callable[[], Any], *, timeout_s: float, what: str, every_s: float = 0.1) -> Any:
-    """Ask until the answer is truthy; AssertionError names what was waited for and the last answer."""
-    limit = time.monotonic() + timeout_s
+def eventually(ask: Callable[[], Any], *, timeout_s: float, what: str, every_s: float | None = None) -> Any:
+    """Ask until the answer is truthy; AssertionError names what was waited for and the last answer.
+
+    Every `every_s`; by default more and more seldom, from ten times a second to twice: to answer costs the same machine
+    processor time that what is waited for may need.
+    """
+    began = time.monotonic()
     while True:
         answer = ask()
         if answer:
             return answer
-        assert time.monotonic() < limit, f"waited {timeout_s:g} s for {what}; the last answer was {answer!r}"
-        time.sleep(every_s)
+        waited = time.monotonic() - began
+        assert waited < timeout_s, f"waited {timeout_s:g} s for {what}; the last answer was {answer!r}"
+        time.sleep(every_s or min(0.5, max(0.1, waited / 20)))
 
 
 class Console:
@@ -164,9 +174,7 @@ class Console:
             assert now["state"] in states or now["state"] not in ends, f"ended {now['state']}: {now['error']} {now}"
             return now if now["state"] in states else None
 
-        answer: dict[str, Any] = eventually(
-            ask, timeout_s=timeout_s, what=f"migration {number} to be {states}", every_s=0.2
-        )
+        answer: dict[str, Any] = eventually(ask, timeout_s=timeout_s, what=f"migration {number} to be {states}")
         return answer
 
 
@@ -176,9 +184,22 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
+def _pristine() -> Console:
+    """A console that never runs: each other of this process begins as its copy, since migrating takes five seconds of a core."""
+    folder = Path(tempfile.mkdtemp(prefix="kvmconsole-pristine-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    console = Console(folder)
+    console.prepare()
+    shutil.rmtree(folder / "data" / "ssh")  # each console has a key of its own
+    return console
+
+
 def new_console(folder: Path) -> Console:
     """A console with an admin, started."""
     console = Console(folder / secrets.token_hex(4))
-    console.prepare()
+    shutil.copytree(_pristine().folder / "data", console.folder / "data")
+    console.token = _pristine().token
+    console.public_key = SshKeyring(console.folder / "data" / "ssh").public_key
     console.start()
     return console

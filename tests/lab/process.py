@@ -63,13 +63,17 @@ def compile_c(source: Path, into: Path, *options: str) -> None:
     run(["gcc", "-O2", *options, "-o", str(into), str(source)], timeout_s=60)
 
 
-def wait_for(condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = 0.1) -> None:
-    """Return once `condition()` is true; after `timeout_s` raise LabError that names `what` was awaited."""
-    deadline = time.monotonic() + timeout_s
+def wait_for(condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float | None = None) -> None:
+    """Return once `condition()` is true; after `timeout_s` raise LabError that names `what` was awaited.
+
+    Looks every `interval_s`; by default more and more seldom, from ten times a second to twice.
+    """
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout_s:
             raise LabError(f"Waited {timeout_s:g} s for {what}, in vain.")
-        time.sleep(interval_s)
+        time.sleep(interval_s or min(0.5, max(0.1, waited / 20)))
 
 
 @contextlib.contextmanager

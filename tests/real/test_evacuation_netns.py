@@ -29,7 +29,7 @@ def reaches(console: Console, number: int, *states: str, timeout_s: float = 180)
         plan = plan_of(console, number)
         return plan if plan["state"] in states and plan["checked"] == plan["total"] else None
 
-    found: dict[str, Any] = eventually(there, timeout_s=timeout_s, what=f"plan {number} to be {states}", every_s=0.3)
+    found: dict[str, Any] = eventually(there, timeout_s=timeout_s, what=f"plan {number} to be {states}")
     return found
 
 
@@ -45,7 +45,7 @@ def known(console: Console, name: str, state: str) -> dict[str, Any]:
         found = [vm for vm in console.api("GET", f"vms?q={name}")["items"] if vm["name"] == name]
         return found[0] if found and found[0]["state"] == state else None
 
-    vm: dict[str, Any] = eventually(ask, timeout_s=60, what=f"{name} to be listed as {state}", every_s=0.3)
+    vm: dict[str, Any] = eventually(ask, timeout_s=60, what=f"{name} to be listed as {state}")
     return vm
 
 

@@ -74,5 +74,5 @@ def watch(console: Console, numbers: set[int]) -> list[int]:
         at_once.append(sum(state in ("checking", "copying", "switching") for state in states.values()))
         return all(state in ENDS for state in states.values())
 
-    eventually(over, timeout_s=300, what="thirty migrations to end", every_s=0.2)
+    eventually(over, timeout_s=300, what="thirty migrations to end", every_s=0.4)
     return at_once

@@ -6,6 +6,25 @@ from django.db import connections
 from django.utils import translation
 from pytest_django import Settings
 
+LONGEST = (
+    "test_faults_in_copy_netns.py",
+    "test_convergence_netns.py",
+    "test_faults_in_postcopy_netns.py",
+    "test_faults_at_the_end_netns.py",
+    "test_story_netns.py",
+    "test_evacuation_netns.py",
+    "test_preflight_netns.py",
+    "test_migration_netns.py",
+    "test_disks_netns.py",
+)
+"""The files that take longest on the lab: handed out first, so that no worker is left alone with one in the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put LONGEST first; `--no-loadscope-reorder` lets pytest-xdist keep that."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """What is translated counts, also where nobody ran scripts/setup since: only what changed is compiled."""

@@ -1,4 +1,4 @@
-"""What becomes of a migration by what both hosts are made to say here; real hosts say it in tests/real/test_faults_netns.py."""
+"""What becomes of a migration by what both hosts are made to say here; real hosts say it in tests/real/test_faults_*.py."""
 
 from datetime import timedelta
 from typing import Any

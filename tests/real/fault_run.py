@@ -4,10 +4,19 @@ import json
 import re
 from typing import Any
 
-from tests.console import eventually
+from tests.console import Console, eventually
+from tests.lab.fixtures import GuestFactory
 from tests.lab.heartbeat import Heartbeat
-from tests.real.faults import NOBODY, Fault, Scene
+from tests.lab.lab import Lab
+from tests.real.faults import FAULTS, NOBODY, Fault, Scene
 from tests.real.guests import assert_guest, assert_started_anew
+
+
+def on_a_guest_of_its_own(fault: Fault, console: Console, lab: Lab, guest: GuestFactory) -> None:
+    """Play a fault of the table on a guest of its own name: a migration that is left over by one fault holds its guest."""
+    spec = guest(f"f{FAULTS.index(fault)}-{fault.name}"[:24].rstrip("-"), transient=fault.transient)
+    before = lab.guests.wait_for_beats(spec.name, count=1)
+    play(fault, Scene(console, lab, spec), before=before)
 
 
 def play(fault: Fault, scene: Scene, *, before: Heartbeat, timeout_s: float = 150) -> None:

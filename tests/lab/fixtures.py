@@ -16,12 +16,15 @@ from .lab import Lab
 from .network import KVM_HOSTS
 from .process import LabError
 
-__all__ = ["netns_guest", "netns_lab", "uml_guest", "uml_lab"]
-PING_TIMEOUT_S = {"netns": 60.0, "uml": 240.0}
+__all__ = ["netns_guest", "netns_lab", "uml_lab"]
+PING_TIMEOUT_S = 60.0
 
 
 class GuestFactory(Protocol):
-    """Start a guest for one test: `guest("web", host="kvm-2", dirty_mib=60)`. It answers ping when this returns."""
+    """Start a guest for one test: `guest("web", host="kvm-2", dirty_mib=60)`. It answers ping when this returns.
+
+    It does not boot, which takes seconds, but is restored from a saved state (saved.py), except with a screen.
+    """
 
     def __call__(self, name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec: ...
 
@@ -56,23 +59,6 @@ def mend(lab: Lab) -> None:
         lab.host(name).unshape()
 
 
-def _factory(lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]:
-    started: list[str] = []
-    own = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:24].strip("-")
-
-    def start(name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec:
-        chosen = name or f"{own}-{len(started)}"
-        if name:  # such a name may have been another test's
-            lab.guests.remove(chosen)
-        started.append(chosen)
-        return lab.guests.start(chosen, host=host, wait_s=PING_TIMEOUT_S[lab.network.engine], **options)
-
-    yield start
-    mend(lab)
-    for name in started:
-        lab.guests.remove(name)
-
-
 @pytest.fixture(scope="session")
 def netns_lab() -> Iterator[Lab]:
     """A lab of engine netns, up for the whole session."""
@@ -88,10 +74,18 @@ def uml_lab() -> Iterator[Lab]:
 @pytest.fixture
 def netns_guest(netns_lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]:
     """Starts guests in `netns_lab`; after the test they are removed, and the lab is mended."""
-    yield from _factory(netns_lab, request)
+    lab, started = netns_lab, list[str]()
+    own = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:24].strip("-")
 
+    def start(name: str | None = None, *, host: str = "kvm-1", **options: Any) -> GuestSpec:
+        chosen = name or f"{own}-{len(started)}"
+        if name:  # such a name may have been another test's
+            lab.guests.remove(chosen)
+        started.append(chosen)
+        options = {"saved": not options.get("vnc"), **options}
+        return lab.guests.start(chosen, host=host, wait_s=PING_TIMEOUT_S, **options)
 
-@pytest.fixture
-def uml_guest(uml_lab: Lab, request: pytest.FixtureRequest) -> Iterator[GuestFactory]:
-    """Starts guests in `uml_lab`; after the test they are removed, and the lab is mended."""
-    yield from _factory(uml_lab, request)
+    yield start
+    mend(lab)
+    for name in started:
+        lab.guests.remove(name)

@@ -17,6 +17,7 @@ from .host import LabHost, require_kvm
 from .identity import EXPORT, MOUNT_TARGET
 from .network import KVM_HOSTS, NFS_HOST, Network
 from .process import LabError, run, wait_for
+from .saved import Saved
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"share": {}, "busy": {"memory_mib": 256, "dirty_mib": 60}}
 DATA_DISK = """
@@ -54,6 +55,7 @@ class Guests:
         self._folder = folder
         self._locked = locked
         self._registry = folder / "guests.json"
+        self._saved = Saved(folder=folder)
 
     @property
     def saved_capabilities(self) -> Path:
@@ -84,11 +86,13 @@ class Guests:
         transient: bool = False,
         address: str | None = None,
         wait_s: float = 0,
+        saved: bool = False,
         **options: Any,
     ) -> GuestSpec:
         """Start guest `name` on `host`; it keeps its disk from earlier starts. `options` as in GuestSpec.
 
-        Runs already: nothing happens, wherever it runs. With `wait_s` it returns only when the guest answers ping.
+        Runs already: nothing happens, wherever it runs. With `wait_s` it returns only when the guest answers ping. With
+        `saved` it does not boot, but is restored from the state of one that did; on its disk that looks like a boot.
         """
         spec = self.spec(name, address=address, **options)
         if self.host_of(name) is None:
@@ -96,7 +100,9 @@ class Guests:
             self._ensure_image(target, spec)
             definition = guest_xml.render(spec)
             timeout_s = target.start_timeout_s * 2
-            if transient:
+            if saved:
+                self._saved.restore(target, spec, transient=transient)
+            elif transient:
                 target.run(["virsh", "create", "/dev/stdin"], timeout_s, input_text=definition)
             else:
                 target.run(["virsh", "define", "/dev/stdin"], timeout_s, input_text=definition)
@@ -232,7 +238,7 @@ class Guests:
             latest[0] = self.heartbeat(name)
             return latest[0].last >= begun.last + count or latest[0].boot_ids != begun.boot_ids
 
-        wait_for(enough, timeout_s=timeout_s, what=f"guest {name} to write {count} beats after {begun}", interval_s=0.5)
+        wait_for(enough, timeout_s=timeout_s, what=f"guest {name} to write {count} beats after {begun}", interval_s=0.8)
         return latest[0]
 
 

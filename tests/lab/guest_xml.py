@@ -60,12 +60,17 @@ class GuestSpec:
         return f"{SERIAL_LOG_FOLDER}/{self.name}-serial.log"
 
 
-def render(spec: GuestSpec) -> str:
-    """The libvirt domain XML of `spec` (libvirt.org/formatdomain.html)."""
-    command_line = (
-        f"console=ttyS0 quiet {QUICK_BOOT} guest={spec.name} address={spec.address}/{spec.prefix_length} gateway={spec.gateway} "
+def words(spec: GuestSpec) -> str:
+    """What guest_init.sh is told of `spec`."""
+    return (
+        f"guest={spec.name} address={spec.address}/{spec.prefix_length} gateway={spec.gateway} "
         f"beat={spec.beat_s} dirty={spec.dirty_mib}"
     )
+
+
+def render(spec: GuestSpec, *, told: str | None = None) -> str:
+    """The libvirt domain XML of `spec` (libvirt.org/formatdomain.html). It is `told` its own words, unless others are given."""
+    command_line = f"console=ttyS0 quiet {QUICK_BOOT} {told or words(spec)}"
     domain = E.domain(
         E.name(spec.name),
         E.uuid(spec.uuid),

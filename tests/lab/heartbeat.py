@@ -6,6 +6,7 @@ The disk, in sectors of 512 bytes, each one line of text, written by guest_init.
     63            `conflict ID COUNTER UPTIME`: a guest found its own next counter already written, so a second copy
                   of the very same boot (one on each host, as after a migration gone wrong) was running.
     64 to 4159    a ring: `beat ID COUNTER UPTIME` at 64 + COUNTER % 4096; the counter starts at 1 with each boot.
+    4160          what a guest is that was not booted but restored (saved.py).
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ BOOT_SECTORS = 63
 CONFLICT_SECTOR = 63
 RING_START = 64
 RING_SECTORS = 4096
+WORDS_SECTOR = RING_START + RING_SECTORS
 DISK_BYTES = 4 * 2**20
 
 

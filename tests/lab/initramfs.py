@@ -24,7 +24,7 @@ MODULES = (
     "evdev",
 )
 INIT = Path(__file__).with_name("guest_init.sh")
-PROGRAMS = ("beat", "dirty")
+PROGRAMS = ("await", "beat", "dirty")
 """guest_NAME.c becomes bin/NAME of the guest."""
 FOLDER_ON_HOST = "var/lib/libvirt/boot"
 KERNEL, INITRD = "lab-vmlinuz", "lab-initrd.gz"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Become a lab host: called as PID 1 of new mount, UTS and PID namespaces, inside the host's network namespace.
 # usage: netns_boot.sh FOLDER ROOT NAME ADDRESS/PREFIX GATEWAY MAC
-#   FOLDER  this host's run folder on the machine: files/ (laid over ROOT), pid (written here), ../share (the storage)
+#   FOLDER  this host's run folder on the machine: files/ (laid over ROOT), pid (written here), ../share (the storage);
+#           the host itself sees it at /lab/folder
 set -eu
 folder=$1 root=$2 name=$3 address=$4 gateway=$5 mac=$6
 
@@ -16,8 +17,9 @@ mkdir upper work root
 mount -t overlay -o "lowerdir=$root,upperdir=$folder/scratch/upper,workdir=$folder/scratch/work" lab root
 cp -a "$folder/files/." root/
 cd root
-mkdir -p lab/share home/image mnt
+mkdir -p lab/share lab/folder home/image mnt
 mount --bind "$folder/../share" lab/share
+mount --bind "$folder" lab/folder
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount -t tmpfs -o mode=755 run run

@@ -52,7 +52,7 @@ def test_a_guest_is_listed_as_virsh_lists_it(netns_lab: Lab, netns_guest: GuestF
     domain = next(domain for domain in connection.domains() if domain.name == spec.name)
     assert (domain.state, domain.reason, domain.persistent, domain.autostart, domain.managed_save) == (
         "running",
-        "booted",
+        "restored",
         True,
         False,
         False,

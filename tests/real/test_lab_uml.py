@@ -1,14 +1,12 @@
-"""The lab itself, engine uml: real NFS between real kernels. Slow, so one guest walks through all that needs one."""
+"""The lab itself, engine uml: real NFS between real kernels. That a guest moves over it test_story_uml.py shows."""
 
 import json
 
 import pytest
 
-from tests.lab.fixtures import GuestFactory
-from tests.lab.guest import answers_ping
 from tests.lab.lab import Lab
 from tests.lab.network import HOSTS, KVM_HOSTS
-from tests.lab.process import LabError, wait_for
+from tests.lab.process import wait_for
 from tests.real.lab_traces import namespaces, processes_in, traces
 
 pytestmark = [pytest.mark.real, pytest.mark.uml, pytest.mark.timeout(400)]
@@ -44,19 +42,6 @@ def test_a_mount_can_be_taken_away_and_made_again(uml_lab: Lab) -> None:
     uml_lab.host("kvm-1").run(["sh", "-c", "echo hello >/mnt/probe"])
     assert host.run(["cat", "/mnt/probe"]).stdout == "hello\n"
     host.run(["rm", "/mnt/probe"])
-
-
-def test_a_guest_on_nfs_migrates_without_unsafe(uml_lab: Lab, uml_guest: GuestFactory) -> None:
-    guest = uml_guest(memory_mib=128)
-    before = uml_lab.guests.wait_for_beats(guest.name)
-    with pytest.raises(LabError, match="busy"):
-        uml_lab.host("kvm-1").unmount_share()
-    argv = ("migrate", "--live", "--p2p", "--persistent", guest.name, "qemu+ssh://kvm-2/system")
-    uml_lab.host("kvm-1").virsh(*argv, timeout_s=150)
-    assert uml_lab.guests.host_of(guest.name) == "kvm-2"
-    assert answers_ping(guest.address)
-    after = uml_lab.guests.wait_for_beats(guest.name)
-    assert after.went_on_since(before), after
 
 
 def test_down_leaves_nothing(uml_lab: Lab) -> None:

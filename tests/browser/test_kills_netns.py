@@ -133,13 +133,18 @@ def test_the_whole_console_is_killed_at_random_moments(
     fresh_console.add_lab(netns_lab)
     before = netns_lab.guests.wait_for_beats(guest.name, count=1)
 
+    page = signed_in(fresh_console)
+    banner = page.get_by_text("Live updates paused, reconnecting")
+
     def kill_and_restart(_: random.Random) -> str:
         fresh_console.kill()
+        expect(banner).to_be_visible()
         fresh_console.start()
         return "console"
 
-    killing = Killing(fresh_console, signed_in(fresh_console), guest, kill_and_restart)
+    killing = Killing(fresh_console, page, guest, kill_and_restart)
     end = killing.run()
+    expect(banner).to_be_hidden()
     assert_whole(fresh_console, killing)
     fresh_console.kill()  # it would take the next test's migrations in
     assert_guest(netns_lab, guest.name, runs_on=end, not_on="kvm-1" if end == "kvm-2" else "kvm-2", before=before)

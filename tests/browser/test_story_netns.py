@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.pages import CONSOLE_GONE, Troubles, add_host, assert_sound, clicks, vm_row
+from tests.browser.pages import add_host, assert_sound, clicks, vm_row
 from tests.browser.watched import Watched, assert_it_moved, second_view, watch
 from tests.console import Console, eventually
 from tests.lab.fixtures import GuestFactory
@@ -185,27 +185,6 @@ def test_a_migration_is_cancelled_in_mid_copy_by_the_page(
     expect(page.locator(".moving-state .badge-state")).to_have_text("cancelled", timeout=30_000)
     assert two_hosts.migration(number_of(page))["state"] == "cancelled"
     assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
-
-
-def test_the_page_finds_back_to_a_console_that_was_killed(
-    two_hosts: Console, netns_lab: Lab, netns_guest: GuestFactory, signed_in: SignIn, troubles: Troubles
-) -> None:
-    troubles.provoked += CONSOLE_GONE
-    spec = netns_guest("web")
-    before = netns_lab.guests.wait_for_beats(spec.name)
-    two_hosts.vm(spec.name)
-    page = signed_in(two_hosts)
-    slow(netns_lab)
-    watched = start_migration(page, two_hosts, spec)
-    wait_for_copy(watched)
-    two_hosts.kill()
-    expect(page.get_by_text("Live updates paused, reconnecting")).to_be_visible()
-    two_hosts.start()
-    watch(watched, timeout_s=60)
-    assert watched.looks[-1]["state"] == "completed", watched.looks[-1]
-    assert watched.looks[-1]["live"] == "open"
-    expect(page.get_by_text("Live updates paused, reconnecting")).to_be_hidden()
-    assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
 
 
 def test_a_name_that_is_markup_is_shown_as_text(

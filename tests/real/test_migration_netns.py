@@ -66,18 +66,6 @@ def test_a_kept_definition_is_marked_stale_and_can_not_be_started(
     assert state_on(netns_lab, "kvm-1", spec.name) == "shut off"
 
 
-def test_cancel_in_mid_copy_leaves_the_guest_running_at_the_source(
-    console: Console, netns_lab: Lab, netns_guest: GuestFactory
-) -> None:
-    spec = netns_guest()
-    before = netns_lab.guests.wait_for_beats(spec.name)
-    number = in_mid_copy(console, netns_lab, spec)
-    console.api("POST", f"migrations/{number}/cancel")
-    ended = console.reaches(number, "cancelled", timeout_s=30)
-    assert ended["error"] == ""
-    assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
-
-
 def test_without_unsafe_it_is_refused_before_libvirt_is_asked(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
@@ -103,43 +91,6 @@ def test_a_destination_without_the_mount_is_found_by_the_probe_file(
         netns_lab.host("kvm-2").mount_share()
     assert "/mnt/kvm" in failed["error"] and "kvm-2" in failed["hint"]
     assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
-
-
-def test_libvirtd_of_the_destination_killed_in_mid_copy_costs_nothing(
-    console: Console, netns_lab: Lab, netns_guest: GuestFactory
-) -> None:
-    spec = netns_guest()
-    before = netns_lab.guests.wait_for_beats(spec.name)
-    number = in_mid_copy(console, netns_lab, spec)
-    netns_lab.host("kvm-2").kill_libvirtd()
-    eventually(
-        lambda: console.migration(number)["state"] in ("failed", "needs_attention"),
-        timeout_s=60,
-        what="the console to notice",
-    )
-    netns_lab.host("kvm-2").start_libvirtd()
-
-    def settled() -> object:
-        now = console.migration(number)
-        return now if now["state"] == "failed" else None
-
-    failed = eventually(settled, timeout_s=90, what="the migration to be settled as failed")
-    assert "kvm-1" in failed["hint"]
-    eventually(lambda: state_on(netns_lab, "kvm-2", spec.name) == "", timeout_s=60, what="kvm-2 to drop its half")
-    assert_guest(netns_lab, spec.name, runs_on="kvm-1", not_on="kvm-2", before=before)
-
-
-def test_a_console_killed_in_mid_copy_finds_finishes_and_records_the_migration(
-    console: Console, netns_lab: Lab, netns_guest: GuestFactory
-) -> None:
-    spec = netns_guest()
-    before = netns_lab.guests.wait_for_beats(spec.name)
-    number = in_mid_copy(console, netns_lab, spec)
-    console.kill()
-    console.start()
-    done = console.reaches(number, "completed", timeout_s=90)
-    assert [step["state"] for step in done["steps"][1:]] == ["done"] * 5, done["steps"]
-    assert_guest(netns_lab, spec.name, runs_on="kvm-2", not_on="kvm-1", before=before)
 
 
 def test_a_transient_migration_is_defined_by_the_console(

@@ -95,7 +95,9 @@ CHOICES: dict[str, Choice] = {
         "Start the guest anew at {destination}",
         "The guest boots at {destination} from its definition there; what is left of it in that host's memory is forced "
         "off first. What was only in its memory is lost. Then the migration is finished.",
-        lambda source, destination: source.gone and _can_boot(destination),
+        lambda source, destination: (
+            source.gone and (_can_boot(destination) or _source_died_in_postcopy(source, destination))
+        ),
     ),
     "define_at_source": Choice(
         "Define the guest at {source} again",
@@ -218,7 +220,8 @@ def _find_in_postcopy(source: View, destination: View) -> tuple[Finding, str]:
         return Finding.POSTCOPY_BROKEN, meaning
     if destination.runs and not destination.in_postcopy and source.paused:
         return Finding.AT_DESTINATION, "The guest runs at the destination, and all of its memory is there."
-    if (source.in_postcopy and source.paused and destination.gone) or (destination.broke_in_postcopy and source.gone):
+    half_lost = (destination.broke_in_postcopy and source.gone) or _source_died_in_postcopy(source, destination)
+    if (source.in_postcopy and source.paused and destination.gone) or half_lost:
         dead = "destination" if destination.gone else "source"
         meaning = f"The {dead} lost its part of the guest's memory in post-copy, so the guest can't go on anywhere."
         return Finding.POSTCOPY_LOST, f"{meaning} It can only be started anew."
@@ -261,6 +264,12 @@ def leftover_at_destination(source: View, destination: View) -> bool:
     """Whether the destination still holds what it had received of a guest that is proven to run at the source."""
     proven = source.runs and not source.job and not source.hung
     return proven and destination.paused and destination.reason in LEFT_BY_MIGRATION and not destination.in_postcopy
+
+
+def _source_died_in_postcopy(source: View, destination: View) -> bool:
+    """Whether the source's QEMU ended before the destination had all. QEMU there may itself wait for a page that never comes,
+    so that libvirt learns of no failure."""
+    return source.gone and source.reason == "crashed" and destination.in_postcopy and not destination.hung
 
 
 def _can_boot(view: View) -> bool:

@@ -47,6 +47,8 @@ TABLE = [
     (SENT, at("running", "post-copy failed", job=True), Finding.POSTCOPY_BROKEN),
     (at("paused", "post-copy failed", job=True), at("shut off", "crashed"), Finding.POSTCOPY_LOST),
     (at("shut off", "crashed"), at("paused", "post-copy failed", job=True), Finding.POSTCOPY_LOST),
+    (at("shut off", "crashed"), at("running", "post-copy", job=True), Finding.POSTCOPY_LOST),
+    (at("shut off", "migrated"), at("running", "post-copy", job=True), Finding.UNKNOWN),
     (AWAY, at("running", "post-copy failed", job=True), Finding.UNKNOWN),
     (at("running"), at("running"), Finding.TWO_COPIES),
     (at("running", job=True), at("running"), Finding.TWO_COPIES),
@@ -87,6 +89,13 @@ def test_a_job_in_which_nothing_moves_is_a_finding_of_its_own() -> None:
     assert judge(at("running"), ABSENT, stalled=True).finding is Finding.AT_SOURCE
 
 
+def test_a_guest_whose_source_died_in_postcopy_can_be_started_anew_though_its_qemu_says_nothing() -> None:
+    found = judge(at("shut off", "crashed"), at("running", "post-copy", job=True))
+    assert found.choices == ("start_at_destination", "look_again")
+    assert "The source lost its part" in found.because
+    assert "start_at_destination" not in judge(at("shut off", "crashed"), at("running", "post-copy", hung=True)).choices
+
+
 STATES = ["running", "idle", "paused", "shut off", "crashed", "in shutdown", "pmsuspended", "unknown", "made up"]
 REASONS = [
     "",
@@ -98,6 +107,7 @@ REASONS = [
     "user",
     "post-copy",
     "post-copy failed",
+    "crashed",
 ]
 OF_HOST = st.builds(
     lambda state, **flags: View(True, True, state, **flags),

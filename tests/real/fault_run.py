@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import Any
 
 from tests.console import Console, eventually
@@ -48,12 +49,13 @@ def asks_for_a_person(scene: Scene, why: str) -> dict[str, Any]:
     """Wait until it calls for a person with these words: it may call before both hosts have noticed all."""
     scene.console.reaches(scene.number, "needs_attention", timeout_s=120)
 
-    def ask() -> Any:
-        now = scene.console.reaches(scene.number, "needs_attention")
-        return now if re.search(why, now["error"]) else None
-
-    asking: dict[str, Any] = eventually(ask, timeout_s=150, what=f"migration {scene.number} to say {why!r}")
-    return asking
+    limit = time.monotonic() + 150
+    while True:
+        asking = scene.console.reaches(scene.number, "needs_attention")
+        if re.search(why, asking["error"]):
+            return asking
+        assert time.monotonic() < limit, f"it never said {why!r}, but {asking['error']!r} on {asking['evidence']}"
+        time.sleep(0.5)
 
 
 def assert_a_person_can_decide(asking: dict[str, Any]) -> None:

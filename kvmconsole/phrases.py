@@ -93,11 +93,19 @@ PHRASES = (
     _("Linux"),
     _("Windows"),
     _("Another"),
+    # What goes over the wire, and of which host a line of a log is.
+    _("memory"),
+    _("disks"),
+    _("source"),
+    _("destination"),
     # Lists that views are kept of (SavedView).
     _("VMs"),
     _("hosts"),
     # Days of the week, from one to another.
     _("{word} to {word2}"),
+    # When a schedule is due, with its time zone.
+    _("at {times} every day, {zone}"),
+    _("at {times} every {weekdays}, {zone}"),
     # What is not done, as in “it is not started on h2”: `act` in a sentence.
     pgettext_lazy("act", "attached"),
     pgettext_lazy("act", "changed"),

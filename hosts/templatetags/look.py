@@ -1,5 +1,6 @@
 """How a state looks: its word, its icon and its tone, never colour alone. And the few tags that many pages share."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -164,6 +165,8 @@ LOOKS: dict[str, dict[str, Look]] = {
 }
 """The look of every state, by the kind of thing that has it. A state that stands here not is shown as its own word."""
 
+URI_PARTS = re.compile(r"[^/@]+://|[^/@]+@|[^/@]+|/[^/]*|@")
+
 MESSAGE_TONES = {"debug": "info", "info": "info", "success": "ok", "warning": "warning", "error": "error"}
 
 
@@ -208,6 +211,12 @@ def word(state: object, kind: str) -> str:
 def said(text: object) -> str:
     """What the console said in English (hosts/said.py) in the reader's language, and any other text as it is."""
     return said_by_us(str(text)) if text else ""
+
+
+@register.filter
+def uri_parts(uri: str) -> SafeString:
+    """A URI that breaks before its machine and before its path where it must, not in the middle of a name."""
+    return format_html_join("", "{}<wbr>", ([part] for part in URI_PARTS.findall(uri)))
 
 
 @register.filter

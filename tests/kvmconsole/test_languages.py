@@ -205,6 +205,8 @@ def test_no_page_in_chinese_says_anything_in_english() -> None:
         ("h1 is in maintenance; web is not started there.", "h1 处于维护中；不会在那里启动 web。"),
         ("waits for a place on h2: 2 of 2 go there, see #3", "等待h2 上的名额：2 个去往那里，上限 2，见 #3"),
         ("at 02:00 every Monday to Friday", "每星期一至星期五 02:00"),
+        ("at 02:00 every day, UTC", "每天 02:00，UTC"),
+        ("at 02:00 every Saturday, Europe/Berlin", "每星期六 02:00，Europe/Berlin"),
         ("No host can take it: nothing of ours.", "没有主机能接收它：nothing of ours。"),
         (
             "running is active on idle; only a VM that is off is deleted.",

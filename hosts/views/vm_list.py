@@ -61,7 +61,7 @@ def _topic(request: HtmxHttpRequest) -> str:
 
 
 def table(request: HtmxHttpRequest, vms: Any, *, usual: Sequence[str] = USUAL) -> dict[str, Any]:
-    """What _vm_table.html and _vm_row.html need for these guests, `usual` the columns where the address names none."""
+    """What _vm_table.html and _vm_rows.html need for these guests, `usual` the columns where the address names none."""
     chosen = [name for name in request.GET.getlist("columns") if name in COLUMNS] or list(usual)
     shown = QueryDict(mutable=True)
     shown.setlist("columns", chosen if chosen != list(USUAL) else [])

@@ -7,6 +7,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 LONGEST = (
+    "test_every_page.py",
     "test_faults_in_copy_netns.py",
     "test_convergence_netns.py",
     "test_faults_in_postcopy_netns.py",
@@ -17,7 +18,7 @@ LONGEST = (
     "test_migration_netns.py",
     "test_disks_netns.py",
 )
-"""The files that take longest on the lab: handed out first, so that no worker is left alone with one in the end."""
+"""The files that take longest, on the lab or in the browser: handed out first, so that no worker is left alone with one in the end."""
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,7 +3,6 @@
 It needs no lab: Daphne alone answers, over a database with one of everything (every_state.py).
 """
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -74,9 +73,7 @@ def settled(page: Page) -> None:
     expect(page.locator("[data-live=connecting], .htmx-request")).to_have_count(0, timeout=30_000)
 
 
-@pytest.mark.skipif(
-    "WALK" not in os.environ, reason="it takes minutes: WALK=1 pytest -m browser tests/browser/test_every_page.py"
-)
+@pytest.mark.timeout(1500)  # two hundred pages beside the lab
 def test_every_page_is_sound_in_light_and_dark_wide_and_narrow_and_without_script(
     profile: BrowserContext, console: Opened, troubles: Troubles
 ) -> None:

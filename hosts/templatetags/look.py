@@ -214,6 +214,7 @@ def said(text: object) -> str:
 
 
 @register.filter
+@lru_cache(maxsize=2048)
 def uri_parts(uri: str) -> SafeString:
     """A URI that breaks before its machine and before its path where it must, not in the middle of a name."""
     return format_html_join("", "{}<wbr>", ([part] for part in URI_PARTS.findall(uri)))

@@ -9,7 +9,6 @@ from pytest_django import Settings
 LONGEST = (
     "test_every_page.py",
     "test_faults_in_copy_netns.py",
-    "test_every_page.py",
     "test_convergence_netns.py",
     "test_faults_in_postcopy_netns.py",
     "test_faults_at_the_end_netns.py",

@@ -17,9 +17,10 @@ from hosts.libvirt_client.connection import Connection, Target, open_connection
 from hosts.models import Host
 from hosts.ping import Prober
 
-IDLE_PER_HOST, IDLE_S = 8, 60.0
-"""Connections kept open for the next caller: four migrations at once need two each. Opening one over ssh takes half a second
-and a tenth of a CPU second at either end. What nobody wanted for so long is closed at the next use of any."""
+IDLE_PER_HOST, IDLE_S = 12, 120.0
+"""Connections kept open for the next caller: four migrations at once need two each, their checks and ends some more.
+Opening one over ssh takes half a second and a tenth of a CPU second at either end. What nobody wanted for so long is closed
+at the next use of any."""
 PROBE_LIMIT_S = 86_400.0
 """A probe on a host ends by itself after a day, whatever happens to the console."""
 

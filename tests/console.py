@@ -97,7 +97,7 @@ class Console:
             except OSError:
                 return False
 
-        eventually(answers, timeout_s=40, what="the console to answer")
+        eventually(answers, timeout_s=90, what="the console to answer")
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it, by default without a warning."""

@@ -149,9 +149,10 @@ def test_a_local_medium_is_ejected_and_a_cpu_chosen_that_both_have(
 def test_a_busy_guest_on_a_slow_link_is_foretold_not_to_converge(
     console: Console, netns_lab: Lab, netns_guest: GuestFactory
 ) -> None:
-    """The rate of the link is learnt from a migration that was cancelled; 160 Mbit/s are about 18 MiB/s."""
+    """The rate of the link is learnt from a migration that was cancelled; 80 Mbit/s are about 9 MiB/s, half of what the guest
+    writes: it writes less than it should on a busy machine."""
     spec = netns_guest(memory_mib=256, dirty_mib=60)
-    netns_lab.shape(160)
+    netns_lab.shape(80)
     for _ in range(3):  # the median of the pair's last five has to be that of the slow link
         number = console.migrate(spec.name, "kvm-2", address=spec.address, unsafe=True, policy="manual")
         eventually(
@@ -164,6 +165,6 @@ def test_a_busy_guest_on_a_slow_link_is_foretold_not_to_converge(
     alone = preflight(console, spec.name, policy="manual")["estimate"]
     helped = preflight(console, spec.name, policy="fast")["estimate"]
     print(f"alone: {alone}; with post-copy: {helped}")
-    assert 5 * 2**20 < alone["rate_bytes_per_s"] < 40 * 2**20
+    assert 4 * 2**20 < alone["rate_bytes_per_s"] < 40 * 2**20
     assert (alone["verdict"], alone["converges"]) == ("will_not", False)
     assert helped["verdict"] == "needs_help" and helped["total_s"] > 5

@@ -8,6 +8,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
+from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
@@ -18,6 +19,8 @@ from hosts.models import Host
 
 WORDS = {access.SEE: "see this", access.OPERATE: "operate", access.MANAGE: "manage"}
 PER_PAGE = 50
+AT_ONCE = 4 * PER_PAGE
+"""Ids read at once; a search that finds fewer is not counted beside."""
 Row = TypeVar("Row", bound=Model)
 
 
@@ -76,13 +79,30 @@ def filled(request: HtmxHttpRequest) -> QueryDict:
 
 
 class Pages(Paginator):
-    """Finds a page's rows by their ids first, so that sorting and skipping never carry whole rows."""
+    """Finds a page's rows by their ids first, so that sorting and skipping never carry whole rows.
+
+    The ids of the first pages are read at once: where they are all, as mostly in a search, nobody need count, which would go
+    through the whole table once more.
+    """
+
+    @cached_property
+    def _first(self) -> list[Any]:
+        rows: Any = self.object_list
+        return list(rows.values_list("pk", flat=True)[:AT_ONCE])
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are on all pages."""
+        found: int = len(self._first) if len(self._first) < AT_ONCE else super().count
+        return found
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
+        last = first + self.per_page
         rows: Any = self.object_list
-        keys = list(rows.values_list("pk", flat=True)[first : first + self.per_page])
+        known = last <= AT_ONCE or len(self._first) < AT_ONCE
+        keys = self._first[first:last] if known else list(rows.values_list("pk", flat=True)[first:last])
         found = rows.in_bulk(keys)
         return Page([found[key] for key in keys if key in found], number, self)
 

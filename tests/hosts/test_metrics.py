@@ -190,7 +190,7 @@ def test_pages_draw_the_figures_with_a_table_beside_and_the_api_answers_them(cli
     for path in (f"/vms/{vm.uuid}/metrics/", "/hosts/h1/metrics/?span=hour"):
         html = client.get(path).content.decode()
         assert html.count("<polyline") >= 3 and "<table" in html and "2\N{NO-BREAK SPACE}MiB/s" in html
-    assert "50\N{NO-BREAK SPACE}%" in html and "4\N{NO-BREAK SPACE}GiB" in html
+    assert ">50 %<" in html and ">4\N{NO-BREAK SPACE}GiB<" in html
     answer = client.get(f"/api/v1/vms/{vm.uuid}/metrics").json()
     assert (answer["span"], answer["step_s"], len(answer["cpu"])) == ("hour", 10, 360)
     assert 0.5 in answer["cpu"] and answer["net_rx"] == [None] * 360

@@ -90,6 +90,7 @@ urlpatterns = [
     path("vms/<uuid:uuid>/definition/edit/", definition.edit, name="edit-definition"),
     path("vms/new/", making.choose_host, name="new-vm-host"),
     path("vm-builds/<int:pk>/", making.build, name="build"),
+    path("vm-builds/<int:pk>/cancel/", making.cancel, name="cancel-build"),
     path("vms/<uuid:uuid>/clone/", making.clone, name="clone-vm"),
     path("vms/<uuid:uuid>/delete/", delete_vm.page, name="delete-vm"),
     path("vms/<uuid:uuid>/console/", console.page, name="console"),

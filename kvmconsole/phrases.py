@@ -85,6 +85,7 @@ PHRASES = (
     _("unexport"),
     _("unmount"),
     _("create VM"),
+    _("cancel making of VM"),
     _("describe VM"),
     _("describe host"),
     # Titles and hints of errors (hosts/errors.py and those of migrations_app).

@@ -39,6 +39,7 @@ class BuildSerializer(serializers.ModelSerializer[VmBuild]):
             "hint",
             "started",
             "finished",
+            "cancel_requested",
         )
 
 
@@ -101,6 +102,23 @@ class BuildDetail(APIView):
 
     @extend_schema(responses=BuildSerializer)
     def get(self, request: Request, pk: int) -> Response:
-        row = get_object_or_404(VmBuild.objects.select_related("host"), pk=pk)
-        host_for(request, row.host.name)
-        return Response(BuildSerializer(row).data)
+        return Response(BuildSerializer(_build(request, pk)).data)
+
+
+class BuildCancel(APIView):
+    """Cancels one that is under way."""
+
+    permission_classes = (IsAuthenticated,)
+
+    @extend_schema(request=None, responses={202: BuildSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        """In the background: its state is `cancelled` once what was made is taken away; `hint` names what could not be."""
+        row = _build(request, pk, access.OPERATE)
+        making.cancel(build=row, actor=actor_of(request))
+        return Response(BuildSerializer(row).data, status=status.HTTP_202_ACCEPTED)
+
+
+def _build(request: Request, pk: int, permission: str = access.SEE) -> VmBuild:
+    row = get_object_or_404(VmBuild.objects.select_related("host"), pk=pk)
+    host_for(request, row.host.name, permission)
+    return row

@@ -77,6 +77,7 @@ urlpatterns = [
     path("vms/<uuid:uuid>/clone", making.VmClone.as_view(), name="clone-vm"),
     path("vm-builds", making.BuildList.as_view(), name="builds"),
     path("vm-builds/<int:pk>", making.BuildDetail.as_view(), name="build"),
+    path("vm-builds/<int:pk>/cancel", making.BuildCancel.as_view(), name="cancel-build"),
     path("vms/<uuid:uuid>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),
     path("vms/<uuid:uuid>/snapshots/<str:snapshot>", snapshots.SnapshotDetail.as_view(), name="snapshot"),
     path("vms/<uuid:uuid>/snapshots/<str:snapshot>/revert", snapshots.SnapshotRevert.as_view(), name="revert-snapshot"),

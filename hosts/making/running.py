@@ -16,6 +16,7 @@ from hosts.editing.nics import new_mac
 from hosts.errors import HostError, Refused
 from hosts.lease import Lease, in_thread, is_dead, new_owner
 from hosts.libvirt_client.connection import Connection
+from hosts.making import cancelling
 from hosts.models import Host, StoragePool, VirtualMachine, VmBuild, Volume
 from hosts.new_domain_xml import NewVm, new_vm
 from hosts.new_domain_xml import clone as clone_xml
@@ -80,6 +81,7 @@ def _make(row: VmBuild) -> None:
     actor = audit.Actor(user=row.user, source="system")
     wanted = row.plan["volumes"]
     for number, one in enumerate(wanted):
+        _require_wanted(row)
         _require_source_off(row)
         _note(row, doing=f"{'Copying' if one['from'] else 'Making'} {one['name']}")
         pool = StoragePool.objects.select_related("host").get(host=row.host, name=one["pool"])
@@ -98,6 +100,7 @@ def _make(row: VmBuild) -> None:
             raise
         _note(row, percent=part(1))
     _require_source_off(row)
+    _require_wanted(row)
     _note(row, doing="Defining it")
     with reach.libvirt(row.host) as connection:
         connection.define(_definition(row, connection), validate=True, timeout_s=ACT_TIMEOUT_S)
@@ -152,6 +155,11 @@ def _definition(row: VmBuild, connection: Connection) -> str:
     return clone_xml(xml, name=row.name, uuid=str(row.uuid), macs=macs, disks=disks)
 
 
+def _require_wanted(row: VmBuild) -> None:
+    if cancelling.is_asked(row):
+        raise Refused(f"{row.name} is no longer wanted.", host=row.host.name)
+
+
 def _require_source_off(row: VmBuild) -> None:
     """Raises Refused where somebody started the original meanwhile, with virsh or another tool: the copy may be torn."""
     if row.source is None:
@@ -163,7 +171,10 @@ def _require_source_off(row: VmBuild) -> None:
 
 
 def _fail(row: VmBuild, error: HostError) -> None:
-    """Say what went wrong, after what was made is taken away again; what can't be is named."""
+    """Say what went wrong, after what was made is taken away again; what can't be is named.
+
+    Whatever ends a build that was to be cancelled, such as a copying that was broken off, is no failure.
+    """
     left = list(row.made)
     with suppress(HostError):
         sync(row.host)
@@ -176,6 +187,11 @@ def _fail(row: VmBuild, error: HostError) -> None:
                 left.remove(key)
             except HostError as problem:
                 log.warning("%s stays on %s: %s", key, row.host.name, problem)
+    if cancelling.is_asked(row):
+        hint = f"Left behind: {', '.join(left)}; delete it by hand." if left else ""
+        _end(row, VmBuild.State.CANCELLED, hint=hint, doing="")
+        audit.close(row.event, audit.Outcome.CANCELLED, hint)
+        return
     hint = f"{error.hint} Left behind: {', '.join(left)}; delete it by hand." if left else error.hint
     _end(row, VmBuild.State.FAILED, error=str(error), hint=hint, doing="")
     audit.close(row.event, audit.Outcome.FAILED, str(error))
@@ -194,13 +210,13 @@ def _end(row: VmBuild, state: str, **values: Any) -> None:
 
 
 class _Progress:
-    """Looks, while the block runs, how much of a volume is there, through a connection of its own."""
+    """Looks, while the block runs, how much of a volume is there, through a connection of its own; and whether it is wanted."""
 
     def __init__(
         self, row: VmBuild, pool: StoragePool, volume: str, total_bytes: int, part: Callable[[float], float]
     ) -> None:
         self._row, self._pool, self._volume, self._total, self._part = row, pool, volume, max(1, total_bytes), part
-        self._over = threading.Event()
+        self._over, self._tries = threading.Event(), cancelling.MOST_TRIES
         self._thread = threading.Thread(target=self._look, name=f"progress of {volume}", daemon=True)
 
     def __enter__(self) -> None:
@@ -214,6 +230,7 @@ class _Progress:
         try:
             with reach.open_own(self._row.host) as connection:
                 while not self._over.wait(POLL_S):
+                    self._stop_unwanted()
                     with suppress(Refused):  # it is not there yet
                         there = connection.volume_allocation_bytes(self._pool.name, self._volume)
                         share = min(0.99, there / self._total)
@@ -224,3 +241,7 @@ class _Progress:
             log.info("no progress of %s: %s", self._volume, error)  # the copy itself says what is wrong
         finally:
             connections.close_all()
+
+    def _stop_unwanted(self) -> None:
+        if self._tries and cancelling.is_asked(self._row):
+            self._tries = 0 if cancelling.stop_copying(self._pool, self._volume) else self._tries - 1

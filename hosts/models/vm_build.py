@@ -20,9 +20,10 @@ class VmBuild(models.Model):
         RUNNING = "running", "under way"
         DONE = "done", "done"
         FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
 
     kind = models.CharField(max_length=8, choices=Kind)
-    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="+")
     source = models.ForeignKey(VirtualMachine, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(max_length=63)
@@ -37,6 +38,7 @@ class VmBuild(models.Model):
     event = models.ForeignKey(AuditEvent, on_delete=models.CASCADE, related_name="+")
     started = models.DateTimeField(default=timezone.now)
     finished = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.DateTimeField(null=True, blank=True)
     owner = models.CharField(max_length=120, blank=True)
     heartbeat = models.DateTimeField(null=True, blank=True)
 
@@ -53,3 +55,7 @@ class VmBuild(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("hosts:build", args=[self.pk])
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        return self.state == self.State.RUNNING and self.cancel_requested is not None

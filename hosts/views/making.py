@@ -73,8 +73,34 @@ def choose_host(request: HtmxHttpRequest) -> HttpResponse:
 @require_safe
 def build(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """How far a VM is that is being made, or what became of it."""
+    return _page(request, _build(request, pk))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """GET asks whether to, POST asks the worker to end and to take away what it has made."""
+    row = _build(request, pk, access.OPERATE)
+    if request.method != "POST":
+        return render(request, "hosts/build_cancel.html", {"build": row})
+    try:
+        making.cancel(build=row, actor=actor(request))
+    except HostError as error:
+        return _page(request, row, error=error)
+    return see_other(request, row.get_absolute_url())
+
+
+def _build(request: HtmxHttpRequest, pk: int, permission: str = access.SEE) -> VmBuild:
     row = get_object_or_404(VmBuild.objects.select_related("host", "source"), pk=pk)
-    host_for(request, row.host.name)
-    made = filters.shown_vms(request.user).filter(uuid=row.uuid).first()
+    host_for(request, row.host.name, permission)
+    return row
+
+
+def _page(request: HtmxHttpRequest, row: VmBuild, *, error: HostError | None = None) -> HttpResponse:
+    context = {
+        "build": row,
+        "made": filters.shown_vms(request.user).filter(uuid=row.uuid).first(),
+        "may_operate": access.may(request.user, access.OPERATE, row.host),
+        "failure": failure(error) if error else None,
+    }
     template = "hosts/_build.html" if is_fragment(request) else "hosts/build.html"
-    return render(request, template, {"build": row, "made": made})
+    return render(request, template, context, status=422 if error else 200)

@@ -1,5 +1,9 @@
 """Clones and new VMs: made whole or not at all, and what is copied is neither started nor changed meanwhile."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from hosts.domain_xml import Domain
 from hosts.errors import HostError, InvalidInput, Refused
 from hosts.lease import new_owner
 from hosts.libvirt_client.connection import Connection
-from hosts.making import running
+from hosts.making import cancelling, running
 from hosts.models import AuditEvent, Host, Placement, StoragePool, VirtualMachine, VmBuild
 from tests import build
 from tests.hosts.nodes import SHUT_OFF
@@ -265,3 +269,93 @@ def test_the_api_begins_and_tells_on_the_test_driver(client: Client, ready: Stor
     running.drive(answer.json()["id"])
     found = client.get(f"/api/v1/vm-builds/{answer.json()['id']}").json()
     assert (found["state"], found["percent"], found["name"]) == ("done", 100, "copy")
+
+
+def test_a_clone_that_is_cancelled_leaves_nothing_behind_on_the_test_driver(
+    client: Client, ready: StoragePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for while its disk is copied: the copy that is there by then goes, and the original may start again."""
+    row = clone(ready.host)
+    client.force_login(build.user("olga", role="operator"))
+    asked_at = f"{row.get_absolute_url()}cancel/"
+    copy, answers = pools.clone, []
+
+    def ask_meanwhile(**given: Any) -> None:
+        copy(**given)
+        asks = client.get(asked_at).content.decode()
+        assert "Stop making copy on h1?" in asks and "images/copy.qcow2" in asks
+        answers.append(client.post(asked_at).status_code)
+        page = client.get(row.get_absolute_url()).content.decode()
+        assert "It is being cancelled" in page and asked_at not in page
+        assert names(ready) == ["copy.qcow2", "data.qcow2"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "clone", ask_meanwhile)
+        running.drive(row.pk)
+    row.refresh_from_db()
+    assert (answers, row.state, row.error, row.hint) == ([303], "cancelled", "", "")
+    assert names(ready) == ["data.qcow2"] and not VirtualMachine.objects.filter(name="copy").exists()
+    assert AuditEvent.objects.get(action="clone VM").outcome == "cancelled"
+    assert AuditEvent.objects.get(action="cancel making of VM").outcome == "succeeded"
+    assert "It was cancelled" in client.get(row.get_absolute_url()).content.decode()
+    assert running.why_held(ready.host, web()) == ""
+
+
+def test_a_clone_is_cancelled_before_it_begins_and_not_after_its_end_on_the_test_driver(
+    client: Client, ready: StoragePool
+) -> None:
+    client.force_login(build.user("olga", role="operator"))
+    row = clone(ready.host)
+    answer = client.post(f"/api/v1/vm-builds/{row.pk}/cancel")
+    assert answer.status_code == 202 and answer.json()["cancel_requested"]
+    assert client.post(f"/api/v1/vm-builds/{row.pk}/cancel").status_code == 202  # twice is once
+    running.drive(row.pk)
+    assert client.get(f"/api/v1/vm-builds/{row.pk}").json()["state"] == "cancelled"
+    assert names(ready) == ["data.qcow2"]
+    late = clone(ready.host)
+    running.drive(late.pk)
+    refused = client.post(f"/api/v1/vm-builds/{late.pk}/cancel")
+    assert refused.status_code == 409 and "no longer being made" in refused.json()["detail"]
+    assert AuditEvent.objects.filter(action="cancel making of VM", outcome="refused").count() == 1
+
+
+def test_what_a_cancelled_clone_can_t_take_away_is_named_on_the_test_driver(
+    ready: StoragePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = clone(ready.host)
+    pools.clone(volume=ready.volumes.get(name="data.qcow2"), name="copy.qcow2", actor=ACTOR)
+    dead = new_owner().rsplit(":", 2)[0] + ":999999:dead"
+    VmBuild.objects.filter(pk=row.pk).update(owner=dead, made=["images/copy.qcow2"])
+    making.cancel(build=row, actor=ACTOR)
+
+    def refuse(**_: Any) -> None:
+        raise HostError("no answer", host="h1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "delete", refuse)
+        running.sweep()
+    row.refresh_from_db()
+    assert (row.state, row.hint) == ("cancelled", "Left behind: images/copy.qcow2; delete it by hand.")
+
+
+def test_only_the_qemu_img_that_writes_the_copy_is_ended(tmp_path: Path) -> None:
+    """The shell that runs on a host, against real programs with the name and the arguments that libvirt gives qemu-img."""
+    program = tmp_path / "qemu-img"
+    program.symlink_to(sys.executable)
+    ours, other = (str(tmp_path / f"{name} of 'web'.qcow2") for name in ("copy", "other"))
+
+    def writer(path: str) -> subprocess.Popen[bytes]:
+        convert = ["convert", "-f", "qcow2", "-O", "qcow2", "/mnt/data.qcow2", path]
+        return subprocess.Popen([str(program), "-c", "print(flush=True); input()", *convert], stdin=-1, stdout=-1)
+
+    with writer(ours) as first, writer(other) as second:
+        for one in (first, second):
+            assert one.stdout and one.stdout.readline()  # it runs
+        said = subprocess.run(
+            ["sh", "-c", cancelling.STOP, "stop", ours], capture_output=True, text=True, check=True, timeout=20
+        )
+        assert (said.stdout.split(), first.wait(timeout=20)) == ([str(first.pid)], -signal.SIGTERM)
+        assert second.poll() is None
+        again = subprocess.run(["sh", "-c", cancelling.STOP, "stop", ours], capture_output=True, text=True, timeout=20)
+        assert (again.returncode, again.stdout) == (0, "")
+        second.terminate()

@@ -107,7 +107,7 @@ class World:
             return int(self.group_mount.pk)
         if "image-move" in name:
             return int(self.image_move.pk)
-        if name.endswith(":build"):
+        if name.endswith(("-build", ":build")):
             return int(self.build.pk)
         rows: dict[str, Any] = {
             "hosts:take-role": RoleBinding.objects.filter(user=self.users["viewer"]),

@@ -29,6 +29,26 @@ def disk_xml(*, path: str, format: str, target: str, bus: str) -> str:
     return etree.tostring(disk, encoding="unicode")
 
 
+def drive_xml(*, target: str, bus: str) -> str:
+    """An empty CD-ROM drive."""
+    drive = E.disk(
+        E.driver(name="qemu", type="raw"), E.target(dev=target, bus=bus), E.readonly(), type="file", device="cdrom"
+    )
+    return etree.tostring(drive, encoding="unicode")
+
+
+def drive_bus(xml: str) -> str:
+    """The bus of a new CD-ROM drive: sata where the machine has it, else ide, as libvirt gives them by default.
+
+    q35 has no ide and i440fx no sata of its own (qemuDomainGetDiskDefaultBus and qemuValidate in libvirt's src/qemu);
+    other machines, such as Arm's virt, have scsi.
+    """
+    machine, arch = (attribute(parse_xml(xml), "os/type", name) for name in ("machine", "arch"))
+    if arch not in ("", "x86_64", "i686"):
+        return "scsi"
+    return "ide" if machine.startswith(("pc-i440fx", "pc-0", "pc-1")) or machine == "pc" else "sata"
+
+
 def nic_xml(*, kind: str, source: str, mac: str, model: str) -> str:
     """An interface into a network of libvirt's, or on a bridge: `kind` network or bridge."""
     nic = E.interface(E.mac(address=mac), E.source(**{kind: source}), E.model(type=model), type=kind)

@@ -68,6 +68,7 @@ INPUTS: dict[str, type[VmActInput]] = {
     "memory": MemoryInput,
     "vcpus": VcpusInput,
     "boot-order": BootOrderInput,
+    "add-drive": VmActInput,
     "insert": MediumInput,
     "eject": DriveInput,
     "add-disk": DiskInput,

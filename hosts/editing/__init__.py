@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from hosts.editing import definition
 from hosts.editing.deleting import delete, own_volumes
-from hosts.editing.disks import add_disk, eject, insert, remove_disk
+from hosts.editing.disks import add_disk, add_drive, eject, insert, remove_disk
 from hosts.editing.looking import Hardware, look
 from hosts.editing.machine import rename, set_boot_order, set_memory, set_vcpus
 from hosts.editing.nics import add_nic, remove_nic
@@ -13,6 +13,7 @@ __all__ = [
     "CHANGES",
     "Hardware",
     "add_disk",
+    "add_drive",
     "add_nic",
     "definition",
     "delete",
@@ -33,6 +34,7 @@ CHANGES: dict[str, Callable[..., str]] = {
     "memory": set_memory,
     "vcpus": set_vcpus,
     "boot-order": set_boot_order,
+    "add-drive": add_drive,
     "insert": insert,
     "eject": eject,
     "add-disk": add_disk,

@@ -8,7 +8,9 @@ from hosts.errors import HostError, InvalidInput, Refused
 from hosts.hardware_xml import (
     BUS_PREFIXES,
     disk_xml,
+    drive_bus,
     drive_with_medium,
+    drive_xml,
     find_disk,
     free_target,
     with_device,
@@ -34,6 +36,15 @@ def insert(
             return ""
         drive = drive_with_medium(change.live_xml, target, medium.path)
         return change.try_live(lambda: change.guest.replug(drive))
+
+
+def add_drive(*, vm: VirtualMachine, host: Host, actor: audit.Actor, reason: str = "") -> str:
+    """Give it an empty CD-ROM drive; at next start where libvirt can't plug one, as on SATA and IDE."""
+    with changing("add CD-ROM drive", vm, host, actor, reason) as change:
+        bus = drive_bus(change.xml or change.live_xml)
+        device = drive_xml(target=free_target(change.all_xml, bus), bus=bus)
+        change.define(lambda xml: with_device(xml, device))
+        return change.try_live(lambda: change.guest.plug(device))
 
 
 def eject(*, vm: VirtualMachine, host: Host, target: str, actor: audit.Actor, reason: str = "") -> str:

@@ -22,11 +22,14 @@ from hosts.vm_forms import BootOrderForm, DiskForm, MediumForm, MemoryForm, NicF
 CONFIRMED = {"remove-disk": "target", "remove-nic": "mac"}
 """What asks first, on a page of its own, with the name of what it takes."""
 PLAIN = {"eject": "target", **CONFIRMED}
+BARE = ("add-drive",)
+"""What asks for nothing."""
 DONE = {
     "rename": _("{vm} has its new name."),
     "memory": _("The memory of {vm} is set."),
     "vcpus": _("The vCPUs of {vm} are set."),
     "boot-order": _("{vm} boots in the new order."),
+    "add-drive": _("{vm} has one CD-ROM drive more."),
     "insert": _("The image is in the drive of {vm}."),
     "eject": _("The drive of {vm} is empty."),
     "add-disk": _("{vm} has one disk more."),
@@ -54,9 +57,10 @@ def change(request: HtmxHttpRequest, uuid: UUID, change: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, vm, host, change)
     form: Form | None = None
+    given: dict[str, Any] = {}
     if change in PLAIN:
         given = {PLAIN[change]: request.POST.get(PLAIN[change], "")}
-    else:
+    elif change not in BARE:
         form = _forms(vm, host, _look(vm, host), {change: request.POST})[change]
         if not form.is_valid():
             return _page(request, vm, host, {change: form}, status=422)

@@ -132,6 +132,33 @@ def test_disks_are_added_and_removed_on_the_test_driver(pool: StoragePool) -> No
         change("remove-disk", h1, target="vdb")
 
 
+def test_a_drive_is_added_filled_and_emptied_on_the_test_driver(client: Client, pool: StoragePool) -> None:
+    h1 = pool.host
+    client.force_login(build.user("olga", role="operator"))
+    url = f"/vms/{WEB}/hardware/"
+    assert "This VM has no drive" in client.get(url).content.decode()
+    assert client.post(f"{url}add-drive/").status_code == 303
+    assert outcome() == ("add CD-ROM drive", "succeeded")
+    drive = defined(h1).disks[-1]
+    assert (drive.target, drive.device, drive.source) == ("sda", "cdrom", "")
+    page = client.get(url).content.decode()
+    assert "has one CD-ROM drive more" in page and "One drive more, empty" in page
+    change("insert", h1, target="sda", pool="images", volume="data.qcow2")
+    assert defined(h1).disks[-1].source == "/mnt/images/data.qcow2"
+    change("remove-disk", h1, target="sda")
+
+
+def test_a_drive_of_a_running_vm_comes_at_next_start_on_the_test_driver(client: Client, node: NodeMaker) -> None:
+    h1 = node("h1")
+    client.force_login(build.user("olga", role="operator"))
+    answer = client.post(f"/api/v1/vms/{WEB}/add-drive", {}, content_type="application/json")
+    assert answer.status_code == 200 and answer.json()["at_next_start"].startswith(
+        "At next start: what runs could not be changed"
+    )
+    looked = editing.look(vm=web(), host=h1)
+    assert [(part.device.target, part.when) for part in looked.disks] == [("vda", ""), ("sda", "at next start")]
+
+
 def test_a_new_volume_is_made_and_goes_again_where_libvirt_refuses_the_disk_on_the_test_driver(
     pool: StoragePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +228,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("remove-nic", {"mac": NIC["mac"]}),
     ("remove-disk", {"target": "vda"}),
     ("eject", {"target": "sda"}),
+    ("add-drive", {}),
 ]
 
 

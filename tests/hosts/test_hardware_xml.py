@@ -71,3 +71,20 @@ def test_a_free_name_is_free_in_all_definitions() -> None:
     assert hardware_xml.free_target([XML], "scsi") == "sdb"
     with pytest.raises(InvalidInput):
         hardware_xml.free_target([XML], "floppy")
+
+
+@pytest.mark.parametrize(
+    ("arch", "machine", "bus"),
+    [
+        ("x86_64", "pc-q35-9.2", "sata"),
+        ("x86_64", "q35", "sata"),
+        ("x86_64", "pc-i440fx-9.2", "ide"),
+        ("x86_64", "pc", "ide"),
+        ("x86_64", "pc-1.3", "ide"),
+        ("aarch64", "virt-9.2", "scsi"),
+        ("", "", "sata"),
+    ],
+)
+def test_a_new_drive_is_on_the_bus_that_the_machine_has(arch: str, machine: str, bus: str) -> None:
+    xml = f'<domain><os><type arch="{arch}" machine="{machine}">hvm</type></os></domain>'
+    assert hardware_xml.drive_bus(xml) == bus

@@ -145,6 +145,7 @@ class World:
             "memory": {"memory_mib": 512},
             "vcpus": {"vcpus": 2},
             "boot-order": {"devices": ["vda"]},
+            "add-drive": {},
             "insert": {"target": "sda", "pool": self.pool.name, "volume": self.volume.name},
             "eject": {"target": "sda"},
             "add-disk": {"pool": self.pool.name, "volume": self.volume.name},

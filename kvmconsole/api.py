@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from hosts import access
 from hosts.errors import HostError
 from hosts.models import ApiToken
+from hosts.said import said
 
 
 def user_of_token(text: str) -> User | None:
@@ -97,9 +98,11 @@ class ItemPagination(pagination.PageNumberPagination):
 
 
 def problem(*, status: int, title: str, detail: str, slug: str = "about:blank", **more: Any) -> Response:
-    """An RFC 9457 problem."""
+    """An RFC 9457 problem, in English but for a page of ours (PageLanguageMiddleware)."""
     kind = slug if slug == "about:blank" else f"urn:kvmconsole:{slug}"
-    body = {"type": kind, "title": title, "status": status, "detail": detail, **more}
+    if "hint" in more:
+        more["hint"] = said(more["hint"])
+    body = {"type": kind, "title": said(title), "status": status, "detail": said(detail), **more}
     return Response(body, status=status, content_type="application/problem+json")
 
 

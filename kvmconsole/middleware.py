@@ -30,10 +30,13 @@ class HostErrorMiddleware:
 
 
 class PageLanguageMiddleware(LocaleMiddleware):
-    """Pages speak the reader's language (the choice in the cookie, else the browser's); the API speaks English to programs."""
+    """Pages speak the reader's language (the choice in the cookie, else the browser's); the API speaks English to programs.
+
+    A page's own script, whose answer a reader sees, says so by the header X-Asked-By-Page.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        if request.path.startswith("/api/v1/"):
+        if request.path.startswith("/api/v1/") and "X-Asked-By-Page" not in request.headers:
             translation.activate(settings.LANGUAGE_CODE)
             request.LANGUAGE_CODE = settings.LANGUAGE_CODE

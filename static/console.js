@@ -51,7 +51,7 @@ class Console {
     try {
       answer = await fetch(root.dataset.tickets, {
         method: "POST", body: JSON.stringify({ kind: this.kind, force }),
-        headers: { "Content-Type": "application/json", "X-CSRFToken": root.dataset.csrf },
+        headers: { "Content-Type": "application/json", "X-CSRFToken": root.dataset.csrf, "X-Asked-By-Page": "1" },
       });
     } catch {
       return this.later(gettext("The console can't be reached."));

@@ -107,6 +107,19 @@ def test_the_sign_in_page_speaks_as_the_browser_asks_and_the_api_english() -> No
     assert "required" in answer.content.decode() and answer["Content-Language"] == "en"
 
 
+@pytest.mark.django_db
+def test_a_refusal_that_a_page_shows_is_in_the_language_of_its_reader() -> None:
+    """The page of consoles asks the API for a ticket, and shows why it gets none."""
+    vm = build.vm("web", on=build.host("h1"))
+    client = Client(headers={"x-asked-by-page": "1"})
+    client.cookies["django_language"] = CHINESE
+    client.force_login(build.user("li", role="viewer"))
+    refusal = client.post(f"/api/v1/vms/{vm.uuid}/consoles", {"kind": "screen"}, content_type="application/json")
+    assert refusal.status_code == 403
+    for name in ("title", "detail"):
+        assert re.search("[\u4e00-\u9fff]", refusal.json()[name]), refusal.json()
+
+
 def test_scripts_have_their_words_in_the_language_of_the_page() -> None:
     copied = json.dumps("已复制。")
     assert copied in Client(headers={"accept-language": "zh-CN"}).get("/language/scripts.js").content.decode()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 WORDS = re.compile(r"[A-Za-z][a-z']+")
-SILENT = re.compile(r"/(migrations|management|views|api|templatetags)/|/(scripts|report|lease|api\w*|serializers\w*|filters|urls|settings|sentences|phrases|health|consumers|palette|activity|context|middleware|\w*forms|nfs_probe)\.py$")  # fmt: skip
+SILENT = re.compile(r"/(migrations|management|views|api|templatetags)/|/(scripts|report|lease|api\w*|serializers\w*|filters|urls|settings|sentences|phrases|health|consumers|palette|activity|context|first_steps|middleware|\w*forms|nfs_probe)\.py$")  # fmt: skip
 """Modules that mark their words themselves, or say nothing to a reader."""
 NOT_WORDS = re.compile(
     r"\w\|\w|\w\||\(\?|[\\$\n]|icmp_seq=|^(--|#|<)"

@@ -5,7 +5,7 @@ from typing import Any
 from django.template import Context, Library
 
 from hosts import access
-from hosts.views import first_steps as guide
+from hosts import first_steps as guide
 
 register = Library()
 

@@ -5,8 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from hosts import audit
-from hosts.views import first_steps
+from hosts import audit, first_steps
 from tests import build
 
 pytestmark = pytest.mark.django_db

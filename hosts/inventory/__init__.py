@@ -24,7 +24,7 @@ from hosts.inventory.storage import record_storage
 from hosts.inventory.summary import WAITING_REASONS, running_copies
 from hosts.libvirt_client.addresses import find_addresses
 from hosts.libvirt_client.connection import Connection, DomainState, HostInfo
-from hosts.models import Host, Mount, MountState, VirtualMachine, VmState
+from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmState
 
 __all__ = [
     "WAITING_REASONS",
@@ -39,6 +39,7 @@ __all__ = [
     "mark_unreachable",
     "note_domain",
     "note_look",
+    "overtaken",
     "running_copies",
     "same_machine",
     "settle",
@@ -99,6 +100,12 @@ def note_look(host: Host, look: Look) -> None:
     with transaction.atomic():
         mark_online(host=host, info=look.info)
         record(host=host, reports=reports, asked=look.asked, only=only)
+
+
+def overtaken(host: Host, look: Look) -> list[str]:
+    """Of whose guests the rows are newer than `look`, so that `note_look` leaves them as they are (UUIDs)."""
+    newer = Placement.objects.filter(host=host, vm__uuid__in=look.only or [], seen__gt=look.asked)
+    return [str(uuid) for uuid in newer.values_list("vm__uuid", flat=True)]
 
 
 def sync_host(host: Host, connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """How a thread of the watcher uses the database."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import connections
@@ -26,18 +26,48 @@ def turn() -> Iterator[None]:
         yield
 
 
-_spare = threading.Semaphore(2)
+class Line:
+    """Turns for what can wait, a few at once. Nobody stands in it: who gets none goes on with its other work, and is woken
+    when one is free, whoever asked first before all others."""
+
+    def __init__(self, at_once: int) -> None:
+        self._lock = threading.Lock()
+        self._free = at_once
+        self._waiting: dict[object, Callable[[], None]] = {}
+
+    @contextmanager
+    def turn(self, who: object, wake: Callable[[], None]) -> Iterator[bool]:
+        """A turn at the database, if one is free; else `wake` is called, from another thread, as soon as one may be."""
+        if not self._enter(who, wake):
+            yield False
+            return
+        try:
+            with turn():
+                yield True
+        finally:
+            self._leave()
+
+    def forget(self, who: object) -> None:
+        """It wants no turn any more."""
+        with self._lock:
+            self._waiting.pop(who, None)
+
+    def _enter(self, who: object, wake: Callable[[], None]) -> bool:
+        with self._lock:
+            if not self._free:
+                self._waiting.setdefault(who, wake)
+                return False
+            self._free -= 1
+            self._waiting.pop(who, None)
+            return True
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._free += 1
+            wake = next(iter(self._waiting.values()), None)
+        if wake:
+            wake()
+
+
+definitions_line = Line(2)
 """So many turns may be for definitions: after a start the states of all hosts come before those."""
-
-
-@contextmanager
-def spare_turn() -> Iterator[bool]:
-    """A turn for what can wait, if there is one: whoever stood in line for it would miss events meanwhile."""
-    if not _spare.acquire(blocking=False):
-        yield False
-        return
-    try:
-        with turn():
-            yield True
-    finally:
-        _spare.release()

@@ -23,7 +23,7 @@ from hosts.libvirt_client.events import Event
 from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host, Mount, MountState
 from hosts.watcher.aside import STORAGE_SLOTS, Aside
-from hosts.watcher.database import spare_turn, turn
+from hosts.watcher.database import definitions_line, turn
 from hosts.watcher.definitions import Definitions
 from hosts.watcher.usage import UsageLook
 
@@ -38,6 +38,8 @@ AGAIN_S = 0.3
 """Between two looks at one guest, the first of which is taken at once: a migration sends some six events at either end."""
 DEFINITIONS_EVERY_S = 0.25
 """Between two readings of some definitions, so that events and libvirtd's other clients have their turn."""
+TURN_AGAIN_S = 10.0
+"""How often it asks for a turn by itself: one who was woken may hang just then, and leave the turn free."""
 MANY = 25
 """From here on one look at all guests is quicker than one at each."""
 LONGEST_NAP_S = 2.0
@@ -58,6 +60,7 @@ class HostWatch:
         self._requested = self._answered = host.sync_requested
         self._failures = 0
         self._unwritten: inventory.Look | None = None
+        self._may_write = False  # whether somebody gave a turn back since it asked for one
         self._due: dict[str, float] = {}  # guests to look at again, with the time of it
         self._looked: dict[str, float] = {}  # guests that were looked at just now
         self._storage = Aside(f"storage {host.name}", self._look_at_storage, STORAGE_SLOTS)
@@ -120,6 +123,7 @@ class HostWatch:
             try:
                 self._follow(host, connection)
             finally:
+                definitions_line.forget(self)
                 subscription.close()
 
     def _follow(self, host: Host, connection: Connection) -> None:
@@ -137,9 +141,9 @@ class HostWatch:
                 info = self._look(host, connection, definitions, info, elapsed_s=now - last_full)
                 self._failures = 0
                 last_full, next_full = now, now + FULL_SYNC_EVERY_S * random.uniform(0.9, 1.1)
-            elif (definitions or self._unwritten) and info and now >= next_definitions:
-                self._read(host, connection, definitions, info)
-                next_definitions = time.monotonic() + DEFINITIONS_EVERY_S * random.uniform(0.5, 1.5)
+            elif (definitions or self._unwritten) and info and (self._may_write or now >= next_definitions):
+                pause_s = DEFINITIONS_EVERY_S if self._read(host, connection, definitions, info) else TURN_AGAIN_S
+                next_definitions = time.monotonic() + pause_s * random.uniform(0.5, 1.5)
             if now >= next_storage:
                 self._storage.ask()
                 next_storage = now + STORAGE_EVERY_S * random.uniform(0.9, 1.1)
@@ -160,15 +164,22 @@ class HostWatch:
             inventory.note_look(host, look)
         return look.info
 
-    def _read(self, host: Host, connection: Connection, definitions: Definitions, info: HostInfo) -> None:
-        """Four calls, and one for each definition; written now or, where others have their turn, the next time."""
+    def _read(self, host: Host, connection: Connection, definitions: Definitions, info: HostInfo) -> bool:
+        """Four calls, and one for each definition; False where it is written later, since others have their turn now."""
         if self._unwritten is None:
             uuids = definitions.take()
             self._unwritten = inventory.look_at(connection, info=info, definitions=uuids, only=uuids)
-        with spare_turn() as is_ours:
+        self._may_write = False
+        with definitions_line.turn(self, self._wake_to_write) as is_ours:
             if is_ours:
+                definitions.want(inventory.overtaken(host, self._unwritten))
                 inventory.note_look(host, self._unwritten)
                 self._unwritten = None
+        return is_ours
+
+    def _wake_to_write(self) -> None:
+        self._may_write = True
+        self._queue.put(None)
 
     def _take_events(self, host: Host, connection: Connection, definitions: Definitions, wait_s: float) -> bool:
         """Wait for the first event at most `wait_s`, gather what comes with it, and bring those rows up to date.

@@ -12,7 +12,7 @@ from hosts import audit, jobs, live
 from hosts.errors import InvalidInput, Refused
 from hosts.models import Host
 from migrations_app import record
-from migrations_app.models import Kind, Migration, Origin, QueueLimits
+from migrations_app.models import LARGE, Kind, Migration, Origin, QueueLimits
 from migrations_app.queueing import HIGHEST_PRIORITY, LOWEST_PRIORITY, Entry, Limits, decide, in_order
 from migrations_app.states import ARRIVED, HOLDS_PLACE, LABELS, State
 
@@ -21,6 +21,8 @@ SERVED_WITHIN = timedelta(days=1)
 BOUNDS = {"per_source": (1, 64), "per_destination": (1, 64), "per_link": (1, 64), "overall": (0, 1000)}
 """Lowest and highest value of each limit; 0 overall holds the queue."""
 WHERE = ("up", "down", "front")
+OF_ENTRY = ("source_name", "destination_name", "kind", "username", "priority", "position", "vm__memory_mib")
+"""What `entry_of` reads."""
 
 
 def fill() -> list[int]:
@@ -33,10 +35,13 @@ def fill() -> list[int]:
         return []
     with transaction.atomic():
         limits = locked_limits()
-        rows = {row.pk: row for row in queued().select_related("vm", "source", "destination", "audit")}
+        rows = {row.pk: row for row in queued().defer(*LARGE).select_related("vm", "source", "destination", "audit")}
         decision = decide(
             in_order([entry_of(row) for row in rows.values()], last_served(rows)),
-            [entry_of(row) for row in Migration.objects.filter(state__in=HOLDS_PLACE).select_related("vm")],
+            [
+                entry_of(row)
+                for row in Migration.objects.filter(state__in=HOLDS_PLACE).select_related("vm").only(*OF_ENTRY)
+            ],
             Limits(limits.per_source, limits.per_destination, limits.per_link, limits.overall),
             free_mib=free_mib(),
             arriving_mib=arriving_mib(),

@@ -172,8 +172,7 @@ class Evacuate(APIView):
     def post(self, request: Request, name: str) -> Response:
         """Each VM begins as soon as its check is done. To review the plan first, POST evacuations."""
         host, actor = host_for(request, name, access.OPERATE), actor_of(request)
-        plan = evacuation.plan_evacuation(host=host, actor=actor, how=how_of(read(EvacuateInput, request)))
-        evacuation.start(evacuation=plan, actor=actor)
+        plan = evacuation.evacuate(host=host, actor=actor, how=how_of(read(EvacuateInput, request)))
         return answer(request, plan.pk, status.HTTP_201_CREATED)
 
 

@@ -1,7 +1,7 @@
 """The only writer of a migration's state. Each change is a row first, then an event to the pages."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from hosts.errors import HostError
 from hosts.lease import unowned
 from hosts.models import Host
 from migrations_app import states
-from migrations_app.models import Migration, MigrationSample, MigrationStep, TimelineEntry
+from migrations_app.models import LARGE, Migration, MigrationSample, MigrationStep, TimelineEntry
 from migrations_app.progress import Progress
 from migrations_app.snapshot import snapshot
 from migrations_app.states import State, StepState
@@ -80,6 +80,7 @@ def advance(migration: Migration, to: State, **values: Any) -> None:
         if mine.update(state=to, heartbeat=beat, **values) != 1:
             raise Overtaken(str(migration))
         _reload(migration)
+        _set(migration, values)
         if to in states.TERMINAL:
             _close_steps(migration, to)
             if migration.audit:
@@ -98,13 +99,17 @@ def note(migration: Migration, **values: Any) -> None:
     """Write facts about `migration` without moving it. Raises Overtaken where the lease was lost."""
     if Migration.objects.filter(pk=migration.pk, owner=migration.owner).update(**values) != 1:
         raise Overtaken(str(migration))
+    _set(migration, values)
+
+
+def _set(migration: Migration, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(migration, name, value)
 
 
 def _reload(migration: Migration) -> None:
-    """Read the row anew, but not what it points to, as long as it points to the same."""
-    fresh = Migration.objects.get(pk=migration.pk)
+    """Read the row anew, but neither what only its driver writes nor what it points to, as long as it points to the same."""
+    fresh = Migration.objects.defer(*LARGE).get(pk=migration.pk)
     known = migration._state.fields_cache
     same = {name: row for name, row in known.items() if row is not None and row.pk == getattr(fresh, f"{name}_id")}
     fresh._state.fields_cache = same

@@ -4,7 +4,18 @@ A plan is made (rows, then a preflight of each move in the background), reviewed
 moves as ordinary migrations. The rows are the truth, so a run goes on after a restart.
 """
 
-from migrations_app.evacuation.acts import change, check_again, choose, discard, resume, retry, skip, start, stop
+from migrations_app.evacuation.acts import (
+    change,
+    check_again,
+    choose,
+    discard,
+    evacuate,
+    resume,
+    retry,
+    skip,
+    start,
+    stop,
+)
 from migrations_app.evacuation.how import How
 from migrations_app.evacuation.planning import plan_bulk, plan_evacuation, plan_home
 
@@ -14,6 +25,7 @@ __all__ = [
     "check_again",
     "choose",
     "discard",
+    "evacuate",
     "plan_bulk",
     "plan_evacuation",
     "plan_home",

@@ -12,13 +12,21 @@ from hosts.errors import Refused
 from hosts.models import Host
 from migrations_app.evacuation import reporting
 from migrations_app.evacuation.how import How
-from migrations_app.evacuation.planning import require_hosts, write_how
+from migrations_app.evacuation.planning import plan_evacuation, require_hosts, write_how
 from migrations_app.evacuation.situation import UNDECIDED, UNDER_WAY, hosts_of, place
 from migrations_app.models import Evacuation, Move
 
 State = Evacuation.State
 EDITABLE = (State.PLANNED, State.STOPPED)
 AGAIN = (Move.State.FAILED, Move.State.SKIPPED, Move.State.BLOCKED)
+
+
+def evacuate(*, host: Host, actor: audit.Actor, how: How) -> Evacuation:
+    """Plan to empty `host` and begin at once. Its moves are looked at for the run alone: for a review each guest would be
+    measured for a second first, and looked at again by its migration. Raises as `plan_evacuation` and `start`."""
+    plan = plan_evacuation(host=host, actor=actor, how=how, check=False)
+    start(evacuation=plan, actor=actor)
+    return plan
 
 
 def start(*, evacuation: Evacuation, actor: audit.Actor) -> None:
@@ -52,6 +60,8 @@ def _run(plan: Evacuation, actor: audit.Actor, **values: object) -> None:
         reason=plan.reason,
     )
     _set(plan, state=State.RUNNING, audit=event, user=actor.user, username=actor.username, **values)
+    if plan.moves.filter(checked=None, state__in=UNDECIDED).exists():
+        jobs.nudge("migrations_app.check_plan", plan.pk)
     jobs.nudge("migrations_app.go_on_with_plan", plan.pk)
 
 

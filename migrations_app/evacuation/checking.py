@@ -113,7 +113,8 @@ def ask(move: Move, sessions: preflight.Sessions | None = None) -> tuple[dict[st
     plan, vm, hosts = move.evacuation, move.vm, _asked(move)
     if vm is None or not hosts:
         return {}, {}
-    is_waited_for = plan.state in UNDER_WAY
+    # Asked anew: a review may have become a run since the moves were read.
+    is_waited_for = Evacuation.objects.filter(pk=plan.pk, state__in=UNDER_WAY).exists()
     try:
         reports = preflight.run_all(
             vm=vm,

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from hosts import access, live
 from hosts.models import Host
 from migrations_app.evacuation.situation import UNDECIDED, UNDER_WAY, guest_of, rules_for
-from migrations_app.models import LARGE, Evacuation, Kind, Move
+from migrations_app.models import Evacuation, Kind, Migration, Move
 from migrations_app.placement import Ledger, Other, Room, Schedule, Situation, schedule
 from migrations_app.states import State
 
@@ -195,9 +195,10 @@ def move_row(move: Move, found: Schedule, step_of: dict[str, int]) -> dict[str, 
 
 
 def moves_of(plan: Evacuation, *related: str) -> list[Move]:
-    """The moves of `plan` with what they point to, read many times in a drain: without what only a migration's page shows."""
-    rows = plan.moves.select_related("vm", "migration").prefetch_related("source", "destination", *related)
-    return list(rows.defer(*(f"migration__{name}" for name in LARGE)))
+    """The moves of `plan` with what they point to, read many times in a drain: of a migration only how it stands."""
+    migration = Prefetch("migration", Migration.objects.only("state", "progress", "error", "hint"))
+    rows = plan.moves.select_related("vm").prefetch_related("source", "destination", migration, *related)
+    return list(rows)
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from hosts import jobs
 from hosts.models import ApiToken, Host, VirtualMachine
 from migrations_app.models import Evacuation, Migration, Move
 from tests import build
@@ -51,6 +52,20 @@ def test_a_host_is_evacuated_by_one_call(api: Api, vms: list[VirtualMachine]) ->
     assert not Migration.objects.exists()  # each begins once it was checked
     assert api("GET", "evacuations?host=h1&state=running")["count"] == 1
     api("POST", "hosts/h1/evacuate", expect=409)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_that_is_emptied_at_once_is_looked_at_for_the_run_alone(
+    api: Api, vms: list[VirtualMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    look = lambda pk: seen.append(Evacuation.objects.get(pk=pk).state)  # noqa: E731
+    monkeypatch.setitem(jobs.TASKS, "migrations_app.check_plan", look)
+    monkeypatch.setitem(jobs.TASKS, "migrations_app.go_on_with_plan", lambda pk: None)
+    api("POST", "hosts/h1/evacuate", expect=201)
+    assert seen == ["running"]
+    api("POST", "evacuations", {"vms": [str(vms[0].uuid)]}, expect=201)
+    assert seen == ["running", "planned"]
 
 
 def test_the_steps_ahead_count_what_has_moved_already(api: Api, vms: list[VirtualMachine]) -> None:

@@ -1,6 +1,6 @@
 """Rows of guests and placements from what a host reports; a constant number of statements however many there are."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,8 @@ from hosts.inventory.summary import is_stale, summarise
 from hosts.models import Host, Placement, VirtualMachine, VmState
 
 REPORTED = ("present", "state", "reason", "persistent", "autostart", "managed_save", "definition_digest", "facts")
+SETTLED_BY = ("vm", "present", "state", "reason", "persistent", "stale", "facts", "host__name", "host__state")
+"""Of placements, what settling and telling of it read."""
 SUMMARY = ("host_id", "state", "name", "vcpus", "memory_mib", "running_copies")
 LEAVES = ("hosts/_vm_state.html", "hosts/_vm_host.html")
 MANY = 50
@@ -49,43 +51,49 @@ def record(*, host: Host, reports: Collection[Report], asked: datetime, only: Co
     longer lists is marked absent. An answer to an older question never overwrites that to a newer one.
     """
     with transaction.atomic():
-        Host.objects.select_for_update(no_key=True).get(pk=host.pk)
+        Host.objects.select_for_update(no_key=True).only("pk").get(pk=host.pk)
         rows = Placement.objects.filter(host=host).select_related("vm")
         known = {row.vm.uuid: row for row in (rows if only is None else rows.filter(vm__uuid__in=only))}
-        vms = _vms_of([report for report in reports if report.uuid not in known])
+        new = _vms_of([report for report in reports if report.uuid not in known])
         changed = []
         for report in reports:
-            row = known.pop(report.uuid, None) or Placement(host=host, vm=vms[report.uuid])
+            row = known.pop(report.uuid, None) or Placement(host=host, vm=new[report.uuid])
             if _apply(row, {**_fields(report, row), "present": True}, asked):
                 changed.append(row)
         changed += [row for row in known.values() if row.present and _apply(row, _absent(row), asked)]
         touched = {row.vm_id for row in changed}
         # Guests are locked before any placement is written: settling also marks other hosts' placements of them.
-        _lock(touched)
+        vms = _lock(touched)
         _write(changed)
-        settle(touched)
+        _settle(vms)
 
 
 def settle(vm_ids: Collection[int]) -> None:
     """Work out anew where each of these guests is and which copies are stale, and tell the pages what changed."""
-    if not vm_ids:
+    if vm_ids:
+        with transaction.atomic():
+            _settle(_lock(vm_ids))
+
+
+def _settle(vms: Mapping[int, VirtualMachine]) -> None:
+    """The same for guests that are locked, by their primary keys."""
+    if not vms:
         return
-    with transaction.atomic():
-        vms = _lock(vm_ids)
-        rows = Placement.objects.filter(vm__in=vm_ids).select_related("host").order_by("vm_id")
-        written, relabelled = [], []
-        listed = {pk: (vm.host_id, vm.name) for pk, vm in vms.items()}
-        for vm_id, group in groupby(rows, key=lambda row: row.vm_id):
-            placements = list(group)
-            relabelled += _relabel(placements)
-            if _summarise_into(vms[vm_id], placements):
-                written.append(vms[vm_id])
-        for stale in (True, False):
-            changed = [placement.pk for placement in relabelled if placement.stale is stale]
+    rows = Placement.objects.filter(vm__in=list(vms)).select_related("host").only(*SETTLED_BY).order_by("vm_id")
+    written, relabelled = [], []
+    listed = {pk: (vm.host_id, vm.name) for pk, vm in vms.items()}
+    for vm_id, group in groupby(rows, key=lambda row: row.vm_id):
+        placements = list(group)
+        relabelled += _relabel(placements)
+        if _summarise_into(vms[vm_id], placements):
+            written.append(vms[vm_id])
+    for stale in (True, False):
+        if changed := [placement.pk for placement in relabelled if placement.stale is stale]:
             Placement.objects.filter(pk__in=changed).update(stale=stale)
+    if written:
         _write_summaries(written)
-        relisted = any(listed[vm.pk] != (vm.host_id, vm.name) for vm in written)
-        _tell(vms.values(), rows, relisted=relisted)
+    relisted = any(listed[vm.pk] != (vm.host_id, vm.name) for vm in written)
+    _tell(vms.values(), rows, relisted=relisted)
 
 
 def settle_host(host: Host) -> None:

@@ -16,9 +16,10 @@ from migrations_app.evacuation.situation import UNDER_WAY, hosts_of, kind_of, ro
 from migrations_app.models import Evacuation, Kind, Move
 from migrations_app.placement import Rule
 from migrations_app.plan import Options
-from migrations_app.states import LABELS, State
+from migrations_app.states import ACTIVE, LABELS, State
 
 PLAN, MOVE = Evacuation.State, Move.State
+ON_ITS_WAY = ACTIVE - {State.NEEDS_ATTENTION}
 
 
 def sweep() -> None:
@@ -33,9 +34,17 @@ def go_on(pk: int) -> None:
     with transaction.atomic():
         rows = Evacuation.objects.select_for_update(of=("self",)).select_related("host", "user", "audit")
         plan = rows.filter(pk=pk).first()
-        if plan is not None and _Turn(plan).take():
+        if plan is not None and not _is_full(plan) and _Turn(plan).take():
             reporting.publish(plan)
     reporting.show_progress(pk)
+
+
+def _is_full(plan: Evacuation) -> bool:
+    """Whether as many of its migrations are under way as may be, so that nothing can be begun and nothing is to be noted."""
+    told = plan.moves.filter(state__in=(MOVE.RUNNING, MOVE.FAILED)).order_by().values_list("state", "migration__state")
+    running = [migration for move, migration in told if move == MOVE.RUNNING]
+    settled = any(move == MOVE.FAILED and migration == State.COMPLETED for move, migration in told)
+    return len(running) >= plan.parallel and set(running) <= ON_ITS_WAY and not settled
 
 
 class _Turn:

@@ -77,8 +77,8 @@ def why_stuck(vm: VirtualMachine | None, source: Host | None) -> str:
         return f"{source.name} does not answer, so nothing is known of it."
     if vm.state not in (VmState.RUNNING, VmState.IDLE, *OFF):
         return f"It is {vm.get_state_display()}: only a VM that runs or is shut off can move."
-    other = Migration.objects.filter(vm_uuid=vm.uuid, state__in=states.ACTIVE).first()
-    return f"It is already migrating, see #{other.pk}." if other else ""
+    other = Migration.objects.filter(vm_uuid=vm.uuid, state__in=states.ACTIVE).values_list("pk", flat=True).first()
+    return f"It is already migrating, see #{other}." if other else ""
 
 
 def guest_of(move: Move, why_not: str = "") -> Guest:

@@ -218,15 +218,16 @@ def command_for(
 
 def _held(vm: VirtualMachine, ignore: Migration | None) -> list[Check]:
     others = Migration.objects.filter(vm_uuid=vm.uuid, state__in=ACTIVE).exclude(pk=ignore.pk if ignore else 0)
+    numbers = others.values_list("pk", flat=True)
     return [
         Check(
             "held",
             "Not migrating",
             "blocker",
-            f"{vm.name} is already migrating, see #{other.pk}.",
+            f"{vm.name} is already migrating, see #{number}.",
             "Wait until it is over.",
         )
-        for other in others
+        for number in numbers
     ]
 
 

@@ -4,7 +4,6 @@
 only to write the answer.
 """
 
-import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,19 +14,20 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from hosts import holds, live
+from hosts import holds
 from hosts.errors import DomainNotFound, Refused
+from hosts.inventory.addresses import AddressSearch, find_addresses_of
 from hosts.inventory.placements import forget_host, record, settle, settle_host
 from hosts.inventory.reachability import mark_online, mark_unreachable, note_hostname, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
 from hosts.inventory.summary import WAITING_REASONS, running_copies
-from hosts.libvirt_client.addresses import find_addresses
 from hosts.libvirt_client.connection import Connection, DomainState, HostInfo
-from hosts.models import Host, Mount, MountState, Placement, VirtualMachine, VmState
+from hosts.models import Host, Mount, MountState, Placement, VirtualMachine
 
 __all__ = [
     "WAITING_REASONS",
+    "AddressSearch",
     "Look",
     "find_addresses_of",
     "forget_host",
@@ -49,9 +49,6 @@ __all__ = [
     "sync_host",
     "sync_storage",
 ]
-
-LOOKUPS_AT_ONCE = 25
-"""Up to three calls each; the rest has its turn in a later look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +153,6 @@ def sync_storage(host: Host, connection: Connection) -> None:
 
 def _is_below(path: str, folders: list[PurePosixPath]) -> bool:
     return any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
-
-
-def find_addresses_of(host: Host, connection: Connection) -> None:
-    """Note an address for guests that run here and have none yet; one that was given or found before is kept."""
-    without = VirtualMachine.objects.filter(host=host, address=None, state=VmState.RUNNING)
-    uuids = [str(uuid) for uuid in without.values_list("uuid", flat=True)]
-    # By lot: else those of which nothing is ever found would keep the others from being looked up.
-    chosen = random.sample(uuids, min(len(uuids), LOOKUPS_AT_ONCE))
-    for uuid, address in (find_addresses(connection, chosen) if chosen else {}).items():
-        VirtualMachine.objects.filter(uuid=uuid, address=None).update(address=address)
-        live.publish(f"vm.{uuid}", hosts=[host.pk])
 
 
 def known_vms(vms: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:

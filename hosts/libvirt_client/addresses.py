@@ -26,15 +26,20 @@ def find_addresses(
 def _find(raw: libvirt.virConnect, uuids: list[str]) -> dict[str, str]:
     found = {}
     for uuid in uuids:
-        for source in _SOURCES:
-            try:
-                listed = raw.lookupByUUIDString(uuid).interfaceAddresses(source)
-            except libvirt.libvirtError:
-                continue  # off or gone by now, or a driver that does not know this source
-            if address := _usable(listed):
-                found[uuid] = address
-                break
+        try:
+            domain = raw.lookupByUUIDString(uuid)
+        except libvirt.libvirtError:
+            continue  # gone by now
+        if address := next(filter(None, (_ask(domain, source) for source in _SOURCES)), None):
+            found[uuid] = address
     return found
+
+
+def _ask(domain: libvirt.virDomain, source: int) -> str | None:
+    try:
+        return _usable(domain.interfaceAddresses(source))
+    except libvirt.libvirtError:
+        return None  # off by now, or a driver that does not know this source
 
 
 def _usable(listed: dict[str, dict[str, list[dict[str, str]] | None]]) -> str | None:

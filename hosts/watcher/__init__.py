@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 """How often hosts that were added, changed or removed are looked for."""
 SWEEP_EVERY_S = 2.0
+SWITCH_S = 0.001
+"""How long a thread computes while others wait (sys.setswitchinterval, 5 ms by default): an answer of a host is taken in many
+small steps, before each of which its thread waits for all that compute just then."""
 
 
 class Watcher:
@@ -41,6 +45,7 @@ class Watcher:
         )
 
     def start(self) -> None:
+        sys.setswitchinterval(SWITCH_S)
         for thread in (self._supervisor, self._sweeper, self._writer):
             thread.start()
 
@@ -84,17 +89,17 @@ class Watcher:
         """Renew, take or give up hosts, and start and stop threads to match."""
         sharing.renew(self.name)
         sharing.balance(self.name)
-        mine = {host.pk: host for host in Host.objects.filter(watcher=self.name)}
+        mine = Host.objects.filter(watcher=self.name).only("uri", "ssh", "sync_requested").in_bulk()
         for pk, watch in list(self._watches.items()):
             if pk not in mine or not watch.fits(mine[pk]):
                 watch.stop()
                 metrics.recorder.forget(pk)
                 del self._watches[pk]
-        for pk, host in mine.items():
-            if pk not in self._watches:
-                self._watches[pk] = HostWatch(host)
-                self._watches[pk].start()
-            self._watches[pk].note_request(host.sync_requested)
+        for pk, host in Host.objects.in_bulk([pk for pk in mine if pk not in self._watches]).items():
+            self._watches[pk] = HostWatch(host)
+            self._watches[pk].start()
+        for pk, watch in self._watches.items():
+            watch.note_request(mine[pk].sync_requested)
 
 
 def sweep_once() -> None:

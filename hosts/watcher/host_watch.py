@@ -65,6 +65,7 @@ class HostWatch:
         self._looked: dict[str, float] = {}  # guests that were looked at just now
         self._storage = Aside(f"storage {host.name}", self._look_at_storage, STORAGE_SLOTS)
         self._usage = UsageLook(host)
+        self._addresses = inventory.AddressSearch()  # the storage thread's
         self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
 
     def start(self) -> None:
@@ -243,7 +244,7 @@ class HostWatch:
             self._usage.disks_answer = not Mount.objects.filter(host=host, state=MountState.STALE).exists()
             with reach.libvirt(host) as connection:
                 inventory.sync_storage(host, connection)
-                inventory.find_addresses_of(host, connection)
+                inventory.find_addresses_of(host, connection, self._addresses)
         except Host.DoesNotExist:
             return
         except HostError as error:

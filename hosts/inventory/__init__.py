@@ -17,7 +17,7 @@ from django.utils import timezone
 from hosts import holds
 from hosts.errors import DomainNotFound, Refused
 from hosts.inventory.addresses import AddressSearch, find_addresses_of
-from hosts.inventory.placements import forget_host, record, settle, settle_host
+from hosts.inventory.placements import forget_host, is_known, record, settle, settle_host
 from hosts.inventory.reachability import mark_online, mark_unreachable, note_hostname, same_machine
 from hosts.inventory.reports import report_of
 from hosts.inventory.storage import record_storage
@@ -93,6 +93,9 @@ def note_look(host: Host, look: Look) -> None:
             hint=f"Remove {host.name}, or correct its URI.",
         )
     reports = [report_of(domain) for domain in look.domains]
+    if look.only is None and host.is_online and is_known(host, reports):
+        mark_online(host=host, info=look.info)
+        return
     only = None if look.only is None else [UUID(uuid) for uuid in look.only]
     with transaction.atomic():
         mark_online(host=host, info=look.info)

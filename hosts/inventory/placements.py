@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from hosts import live
@@ -55,14 +54,8 @@ def record(*, host: Host, reports: Collection[Report], asked: datetime, only: Co
     """
     with transaction.atomic():
         Host.objects.select_for_update(no_key=True).only("pk").get(pk=host.pk)
-        rows = Placement.objects.filter(host=host)
-        if only is not None:
-            rows = rows.filter(vm__uuid__in=only)
-        same = _unchanged(rows, reports) if only is None else set()
-        if same:
-            reports = [report for report in reports if report.uuid not in same]
-            rows = rows.exclude(vm__uuid__in=same)
-        known = {row.vm.uuid: row for row in rows.select_related("vm")}
+        rows = Placement.objects.filter(host=host).select_related("vm")
+        known = {row.vm.uuid: row for row in (rows if only is None else rows.filter(vm__uuid__in=only))}
         new = _vms_of([report for report in reports if report.uuid not in known])
         changed = []
         for report in reports:
@@ -124,22 +117,19 @@ def forget_host(host: Host) -> None:
             live.publish(topic, hosts=[pk])
 
 
-def _unchanged(rows: QuerySet[Placement], reports: Iterable[Report]) -> set[UUID]:
-    """Of which guests the rows say already what is reported without definitions: nearly all, each minute, so that
-    neither whole rows nor what they keep of definitions need be read."""
-    plain = {report.uuid: report for report in reports if report.facts is None}
-    if not plain:
-        return set()
+def is_known(host: Host, reports: Sequence[Report]) -> bool:
+    """Whether the rows of `host` say already all that it lists, as they nearly always do: without the whole rows, and without
+    a transaction, of which SQLite lets one write at a time."""
     columns = ("vm__uuid", "facts__name", "definition_digest", *PLAIN)
-    found = rows.filter(present=True).order_by().values_list(*columns)
-    return {
-        uuid
-        for uuid, name, digest, *values in found
-        if (report := plain.get(uuid))
-        and name == report.name
-        and (report.persistent or not digest)
-        and values == [getattr(report, field) for field in PLAIN]
-    }
+    rows = Placement.objects.filter(host=host, present=True).order_by().values_list(*columns)
+    said = {uuid: (name, digest, values) for uuid, name, digest, *values in rows}
+    return len(said) == len(reports) and all(
+        report.facts is None
+        and (row := said.get(report.uuid)) is not None
+        and (report.name, [getattr(report, field) for field in PLAIN]) == (row[0], row[2])
+        and (report.persistent or not row[1])
+        for report in reports
+    )
 
 
 def _lock(vm_ids: Collection[int]) -> dict[int, VirtualMachine]:

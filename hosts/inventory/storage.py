@@ -29,9 +29,11 @@ def record_storage(*, host: Host, pools: Sequence[Pool], volumes: Mapping[str, S
 
     A pool that is missing in `volumes` was not asked (it is inactive, or its share does not answer): its rows stay.
     """
+    if _is_known(host, pools, volumes):
+        return
     with transaction.atomic():
         # The host may have been removed while it was asked.
-        Host.objects.select_for_update(no_key=True).get(pk=host.pk)
+        Host.objects.select_for_update(no_key=True).only("pk").get(pk=host.pk)
         rows = {row.name: row for row in StoragePool.objects.filter(host=host)}
         changed = _changed(rows, pools, POOL_FIELDS, lambda pool: StoragePool(host=host, name=pool.name))
         _upsert(StoragePool, changed, ["host", "name"], POOL_FIELDS)
@@ -41,6 +43,20 @@ def record_storage(*, host: Host, pools: Sequence[Pool], volumes: Mapping[str, S
             StoragePool.objects.filter(pk__in=gone).delete()
         if _record_volumes(host, volumes) or touched:
             live.publish("storage", hosts=[host.pk])
+
+
+def _is_known(host: Host, pools: Sequence[Pool], volumes: Mapping[str, Sequence[ListedVolume]]) -> bool:
+    """Whether the rows say all that already; asked without a transaction, of which SQLite lets one write at a time."""
+    rows = {row.name: row for row in StoragePool.objects.filter(host=host)}
+    if rows.keys() != {pool.name for pool in pools} or _differ(rows, pools, POOL_FIELDS):
+        return False
+    known: dict[str, dict[str, Volume]] = {name: {} for name in volumes}
+    for row in Volume.objects.filter(pool__host=host, pool__name__in=volumes).select_related("pool"):
+        known[row.pool.name][row.name] = row
+    return not any(
+        known[name].keys() != {volume.name for volume in listed} or _differ(known[name], listed, VOLUME_FIELDS)
+        for name, listed in volumes.items()
+    )
 
 
 def _record_volumes(host: Host, volumes: Mapping[str, Sequence[ListedVolume]]) -> bool:
@@ -66,14 +82,21 @@ def _changed(rows: Mapping[str, Any], listed: Iterable[Any], fields: Sequence[st
     changed = []
     for item in listed:
         row = rows.get(item.name)
-        values = {field: getattr(item, field) for field in fields}
-        if row and all(str(getattr(row, field)) == str(value) for field, value in values.items()):
+        if row and not _differs(row, item, fields):
             continue
         row = row or new(item)
-        for field, value in values.items():
-            setattr(row, field, value)
+        for field in fields:
+            setattr(row, field, getattr(item, field))
         changed.append(row)
     return changed
+
+
+def _differ(rows: Mapping[str, Any], listed: Iterable[Any], fields: Sequence[str]) -> bool:
+    return any(_differs(rows[item.name], item, fields) for item in listed)
+
+
+def _differs(row: Any, item: Any, fields: Sequence[str]) -> bool:
+    return any(str(getattr(row, field)) != str(getattr(item, field)) for field in fields)
 
 
 def _upsert(model: type[models.Model], rows: list[Any], key: list[str], fields: Sequence[str]) -> None:

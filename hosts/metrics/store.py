@@ -11,7 +11,8 @@ from hosts.models import Host, HostSeries, VirtualMachine, VmSeries
 from hosts.rates import Values
 from hosts.series import RESOLUTIONS, Resolution, patch
 
-BATCH = 500
+BATCH = 100
+"""Subjects in one transaction: SQLite lets nobody else write meanwhile."""
 MODELS: tuple[type[VmSeries] | type[HostSeries], ...] = (VmSeries, HostSeries)
 Points = Mapping[int, Mapping[int, Values]]
 """By primary key of the VM or host, by slot."""

@@ -204,6 +204,8 @@ def _store(
     host: Host, found: Sequence[tuple[Mount, dict[str, Any]]], traffic: Mapping[str, tuple[int, int]]
 ) -> list[Mount]:
     """Write the rows and a sample of each; tell the pages if anything changed that they show."""
+    if not found:
+        return list(Mount.objects.filter(host=host).select_related("host"))
     now = timezone.now()
     changed = alarming = False
     for row, fields in found:
@@ -216,7 +218,7 @@ def _store(
     rows = [row for row, _ in found]
     with transaction.atomic():
         # The host may have been removed while it was asked.
-        Host.objects.select_for_update(no_key=True).get(pk=host.pk)
+        Host.objects.select_for_update(no_key=True).only("pk").get(pk=host.pk)
         Mount.objects.bulk_create(
             rows,
             update_conflicts=True,

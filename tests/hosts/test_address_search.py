@@ -1,5 +1,7 @@
 """Whose address is looked for: often at first, then more and more seldom, and nobody is left out for good."""
 
+from itertools import pairwise
+
 import pytest
 
 from hosts.inventory import addresses
@@ -20,7 +22,7 @@ def test_a_guest_of_which_nothing_is_found_is_asked_for_more_and_more_seldom(clo
             asked.append(clock[0] - 1000)
         clock[0] += 30
     assert asked[:7] == [0, 30, 90, 210, 450, 930, 1830]
-    assert {later - earlier for earlier, later in zip(asked[6:], asked[7:], strict=False)} == {900}
+    assert {later - earlier for earlier, later in pairwise(asked[6:])} == {900}
 
 
 def test_one_that_starts_anew_is_looked_up_at_once(clock: list[float]) -> None:

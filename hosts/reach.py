@@ -21,6 +21,7 @@ IDLE_PER_HOST, IDLE_S = 12, 120.0
 """Connections kept open for the next caller: four migrations at once need two each, their checks and ends some more.
 Opening one over ssh takes half a second and a tenth of a CPU second at either end. What nobody wanted for so long is closed
 at the next use of any."""
+LOOK_EVERY_S = 5.0
 PROBE_LIMIT_S = 86_400.0
 """A probe on a host ends by itself after a day, whatever happens to the console."""
 
@@ -33,6 +34,7 @@ class _Idle:
 
 _idle: dict[tuple[str, str], list[_Idle]] = defaultdict(list)
 _lock = Lock()
+_looked = 0.0
 
 
 @cache
@@ -85,8 +87,9 @@ def warm(host: Host, *, timeout_s: float = 10) -> None:
 
 def _keep(key: tuple[str, str], connection: Connection) -> None:
     """For the next caller, or closed where it is of no use or enough lie ready."""
+    alive = connection.is_alive()
     with _lock:
-        keep = connection.is_alive() and len(_idle[key]) < IDLE_PER_HOST
+        keep = alive and len(_idle[key]) < IDLE_PER_HOST
         if keep:
             _idle[key].append(_Idle(connection))
     if not keep:
@@ -94,8 +97,13 @@ def _keep(key: tuple[str, str], connection: Connection) -> None:
 
 
 def _close_unwanted() -> None:
-    """The newest is borrowed first, so the oldest are those that nobody needs."""
-    limit = time.monotonic() - IDLE_S
+    """The newest is borrowed first, so the oldest are those that nobody needs. Looked at every few seconds: of hundreds of
+    hosts each of hundreds of threads would otherwise wait for one that looks at all of them."""
+    global _looked
+    now = time.monotonic()
+    if now - _looked < LOOK_EVERY_S:
+        return
+    _looked, limit = now, now - IDLE_S
     with _lock:
         old = [idle for kept in _idle.values() for idle in kept if idle.since < limit]
         for key, kept in _idle.items():

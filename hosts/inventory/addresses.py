@@ -9,7 +9,7 @@ from hosts.libvirt_client.addresses import find_addresses
 from hosts.libvirt_client.connection import Connection
 from hosts.models import Host, VirtualMachine, VmState
 
-LOOKUPS_AT_ONCE = 25
+LOOKUPS_AT_ONCE = 8
 """Three calls each; the rest has its turn in a later look."""
 PAUSE_S = (30.0, 900.0)
 """From one lookup of a guest to the next, twice as long each time: a guest that starts has an address soon, or the host never
@@ -27,13 +27,17 @@ class AddressSearch:
         now = time.monotonic()
         self._tries = {uuid: self._tries[uuid] for uuid in uuids if uuid in self._tries}
         waiting = [uuid for uuid in uuids if self._tries.get(uuid, (0, now))[1] <= now]
-        # By lot: else those of which nothing is ever found would keep the others from being looked up.
-        chosen = random.sample(waiting, min(len(waiting), LOOKUPS_AT_ONCE))
+        # New ones first, else by lot: of some nothing is ever found.
+        random.shuffle(waiting)
+        chosen = sorted(waiting, key=self._tried)[:LOOKUPS_AT_ONCE]
         for uuid in chosen:
-            tries = self._tries.get(uuid, (0, now))[0]
+            tries = self._tried(uuid)
             shortest, longest = PAUSE_S
             self._tries[uuid] = tries + 1, now + min(shortest * 2.0**tries, longest)
         return chosen
+
+    def _tried(self, uuid: str) -> int:
+        return self._tries.get(uuid, (0, 0.0))[0]
 
 
 def find_addresses_of(host: Host, connection: Connection, search: AddressSearch | None = None) -> None:

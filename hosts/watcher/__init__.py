@@ -4,7 +4,6 @@ import logging
 import os
 import random
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from hosts.models import Host
 from hosts.watcher import sharing
 from hosts.watcher.database import own_database
 from hosts.watcher.host_watch import HostWatch
+from hosts.watcher.pace import pace
 from hosts.watcher.sharing import LEASE, is_watched
 
 __all__ = ["LEASE", "Watcher", "is_watched", "sweep_once"]
@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 """How often hosts that were added, changed or removed are looked for."""
 SWEEP_EVERY_S = 2.0
-SWITCH_S = 0.001
-"""How long a thread computes while others wait (sys.setswitchinterval, 5 ms by default): an answer of a host is taken in many
-small steps, before each of which its thread waits for all that compute just then."""
 
 
 class Watcher:
@@ -45,7 +42,6 @@ class Watcher:
         )
 
     def start(self) -> None:
-        sys.setswitchinterval(SWITCH_S)
         for thread in (self._supervisor, self._sweeper, self._writer):
             thread.start()
 
@@ -87,6 +83,7 @@ class Watcher:
 
     def _supervise(self) -> None:
         """Renew, take or give up hosts, and start and stop threads to match."""
+        pace.note()
         sharing.renew(self.name)
         sharing.balance(self.name)
         mine = Host.objects.filter(watcher=self.name).only("uri", "ssh", "sync_requested").in_bulk()

@@ -69,5 +69,5 @@ class Line:
             wake()
 
 
-definitions_line = Line(2)
+definitions_line = Line(4)
 """So many turns may be for definitions: after a start the states of all hosts come before those."""

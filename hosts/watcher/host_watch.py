@@ -25,6 +25,7 @@ from hosts.models import Host, Mount, MountState
 from hosts.watcher.aside import STORAGE_SLOTS, Aside
 from hosts.watcher.database import definitions_line, turn
 from hosts.watcher.definitions import Definitions
+from hosts.watcher.pace import pace
 from hosts.watcher.usage import UsageLook
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,9 @@ class HostWatch:
         definitions, info = Definitions(), None
         self._unwritten = None
         self._due.clear()
-        last_full, next_full, next_storage, next_definitions = time.monotonic(), 0.0, 0.0, 0.0
+        last_full, next_full, next_definitions = time.monotonic(), 0.0, 0.0
+        # At once, but where this process has too many hosts to look at as it is.
+        next_storage = last_full + STORAGE_EVERY_S * (pace.factor - 1) * random.uniform(0, 1)
         while not self._stopping.is_set():
             now = time.monotonic()
             if now >= next_full or self._requested != self._answered:
@@ -141,13 +144,13 @@ class HostWatch:
                 self._answered = self._requested
                 info = self._look(host, connection, definitions, info, elapsed_s=now - last_full)
                 self._failures = 0
-                last_full, next_full = now, now + FULL_SYNC_EVERY_S * random.uniform(0.9, 1.1)
+                last_full, next_full = now, now + FULL_SYNC_EVERY_S * pace.factor * random.uniform(0.9, 1.1)
             elif (definitions or self._unwritten) and info and (self._may_write or now >= next_definitions):
                 pause_s = DEFINITIONS_EVERY_S if self._read(host, connection, definitions, info) else TURN_AGAIN_S
                 next_definitions = time.monotonic() + pause_s * random.uniform(0.5, 1.5)
             if now >= next_storage:
                 self._storage.ask()
-                next_storage = now + STORAGE_EVERY_S * random.uniform(0.9, 1.1)
+                next_storage = now + STORAGE_EVERY_S * pace.factor * random.uniform(0.9, 1.1)
             self._usage.ask_if_due(now)
             reading = next_definitions if definitions or self._unwritten else next_full
             wake = min(next_full, next_storage, self._usage.due, reading)

@@ -13,6 +13,7 @@ from hosts.libvirt_client.stats import read_usage
 from hosts.models import Host
 from hosts.series import FINE
 from hosts.watcher.aside import Aside
+from hosts.watcher.pace import pace
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class UsageLook:
         """Have the host looked at, if it is time."""
         if now < self.due:
             return
-        self.due += EVERY_S * ((now - self.due) // EVERY_S + 1)
+        every_s = EVERY_S * pace.factor
+        self.due += every_s * ((now - self.due) // every_s + 1)
         if self._failures:
             self.due = max(self.due, now + pause_s(self._failures))
         if settings.METRICS_DAYS:

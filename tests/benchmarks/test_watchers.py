@@ -29,7 +29,7 @@ from tests.hosts.nodes import write_node
 
 pytestmark = [pytest.mark.bench, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1800)]
 HOSTS = int(os.environ.get("KVMCONSOLE_BENCH_HOSTS", "500"))
-GUESTS, SETTLED_S, GIVEN_S = 40, 120, 120
+GUESTS, SETTLED_S, GIVEN_S = 40, 120, 600
 BAR_MIB, BAR_S = 1024, 15
 
 

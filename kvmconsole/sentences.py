@@ -50,7 +50,7 @@ AS_OTHERS_SAY = {
 }
 """What hosts say, and is looked for in their answers."""
 MARKED = {"gettext", "_", "ngettext", "gettext_lazy", "gettext_noop"}
-FOR_PROGRAMS = MARKED | {"compile", "debug", "info", "warning", "exception", "xpath", "findall", "find", "match", "search", "fullmatch", "sub", "split", "startswith", "endswith", "replace", "CommandError", "ImproperlyConfigured", "RuntimeError", "getLogger"}  # fmt: skip
+FOR_PROGRAMS = MARKED | {"compile", "debug", "info", "warning", "exception", "xpath", "findall", "find", "match", "search", "fullmatch", "sub", "split", "startswith", "endswith", "replace", "CommandError", "ImproperlyConfigured", "RuntimeError", "getLogger", "execute"}  # fmt: skip
 """Calls whose words no reader of a page sees."""
 
 

@@ -45,7 +45,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except IndexError:
                 break
             if file == self._file:
-                found.execute("pragma foreign_keys = on")
+                found.execute("PRAGMA foreign_keys = ON")
                 return found
             found.close()
         new = super().get_new_connection(conn_params)

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 15.0
 FULL_SYNC_EVERY_S = 60.0
 STORAGE_EVERY_S = 30.0
+FRESH = timedelta(seconds=2 * FULL_SYNC_EVERY_S)
+"""Rows of a host that was seen within this time are believed until its turn comes."""
 COALESCE_S = 0.05
 """libvirt sends several events for one start or migration; those within this time are one sync."""
 AGAIN_S = 0.3
@@ -134,8 +136,10 @@ class HostWatch:
         self._unwritten = None
         self._due.clear()
         last_full, next_full, next_definitions = time.monotonic(), 0.0, 0.0
-        # At once, but where this process has too many hosts to look at as it is.
-        next_storage = last_full + STORAGE_EVERY_S * (pace.factor - 1) * random.uniform(0, 1)
+        # At once, but where another process looked a moment ago, as when it died: all its hosts come at the same time, and
+        # their states are more urgent; or where this process has too much to look at as it is.
+        was_seen = host.last_seen is not None and timezone.now() - host.last_seen < FRESH
+        next_storage = last_full + STORAGE_EVERY_S * random.uniform(0, pace.factor if was_seen else pace.factor - 1)
         while not self._stopping.is_set():
             now = time.monotonic()
             if now >= next_full or self._requested != self._answered:

@@ -94,7 +94,8 @@ def violations(page: Page, *, only: list[str] | None = None, but: list[str] | No
     options = {"runOnly": run_only, "rules": switched, "resultTypes": ["violations"]}
     if page.evaluate("!window.axe"):
         page.evaluate(Axe().axe_script)
-    run = "async ([of, options]) => (await axe.run(of || document, options)).violations"
+    # What was marked may have been swapped for its like meanwhile; then nothing is left to ask of.
+    run = "async ([of, options]) => of && !document.querySelector(of) ? [] : (await axe.run(of || document, options)).violations"
     found: list[dict[str, Any]] = page.evaluate(run, [of, options])
     return [
         f"{one['id']}: {[(node['html'][:160], [why['message'] for why in node['any'] + node['all']]) for node in one['nodes'][:3]]}"

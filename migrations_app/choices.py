@@ -42,8 +42,17 @@ def _start(migration: Migration, host: Host | None) -> None:
             if not guest.is_persistent(timeout_s=ACT_S):
                 forgotten.require_room(there)
                 connection.define(guest.xml(inactive=True, secure=True, timeout_s=ACT_S), timeout_s=ACT_S)
-            guest.destroy(timeout_s=ACT_S)
+            _end(guest)
         guest.create(timeout_s=ACT_S)
+
+
+def _end(guest: Guest) -> None:
+    """Force it off, unless it ends by itself meanwhile: libvirt kills what a broken post-copy left there some seconds later."""
+    try:
+        guest.destroy(timeout_s=ACT_S)
+    except HostError:
+        if guest.is_active(timeout_s=ACT_S):
+            raise
 
 
 def _alone(migration: Migration, host: Host | None, act: str) -> Host:

@@ -22,6 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.benchmarks.report import keep, percentile
 from tests.benchmarks.test_update_latency import clock_skew_ms, sign_in
+from tests.browser.pages import CHROMIUM
 from tests.console import BASE, Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
@@ -60,7 +61,7 @@ def test_a_change_on_an_open_page_beside_200_others(
     vm = console.vm(spec.name)
     connection = libvirt.open(netns_lab.host("kvm-1").tcp_uri)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         sign_in(page, console)
         cookie = "; ".join(f"{one['name']}={one['value']}" for one in page.context.cookies())

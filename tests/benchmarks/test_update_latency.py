@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.benchmarks.report import keep, percentile
+from tests.browser.pages import CHROMIUM
 from tests.console import PASSWORD, Console, eventually
 from tests.lab.fixtures import GuestFactory
 from tests.lab.lab import Lab
@@ -81,7 +82,7 @@ def test_from_libvirt_to_the_browser(console: Console, netns_lab: Lab, netns_gue
     shown_ms: list[float] = []
     change_ms: list[float] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         sign_in(page, console)
         skew_ms = clock_skew_ms(page)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.browser.pages import Troubles, sign_in
+from tests.browser.pages import CHROMIUM, Troubles, sign_in
 from tests.console import BASE, Console, new_console
 from tests.lab.fixtures import *  # noqa: F403 - a conftest is how pytest shares fixtures
 
@@ -51,7 +51,7 @@ FAILED = pytest.StashKey[bool]()
 def browser() -> Iterator[Browser]:
     """Ended with the last browser test: while it lives, its event loop keeps Django's ORM out of this thread."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 

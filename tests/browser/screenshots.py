@@ -9,6 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.pages import CHROMIUM
+
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
 SIZE = {"width": 1440, "height": 900}
 SLOW_MIB_S = 8
@@ -25,7 +27,7 @@ def main() -> None:
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         # The content policy would refuse the expressions that the waits below evaluate.
         context = browser.new_context(base_url=given.url, viewport=SIZE, color_scheme="light", bypass_csp=True)
         page = context.new_page()

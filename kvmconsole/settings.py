@@ -142,6 +142,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;",
     }
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A connection serves one request or task after the other, since to open one takes the server a new process. As many as
+    # threads use at once, as without a pool; PostgreSQL allows 100 unless told otherwise.
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 0, "max_size": 90, "timeout": 20}}
+    # One that a restart of PostgreSQL has ended is found when it is taken, not by the request that got it.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", "")

@@ -1,6 +1,6 @@
 """What people ask of migrations; used by page and API alike. Each act has its audit row before it starts."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from hosts import audit, jobs
 from hosts.errors import InvalidInput, Refused
 from hosts.host_uri import validate_address
-from hosts.models import Host, VirtualMachine
+from hosts.models import AuditEvent, Host, VirtualMachine
 from migrations_app import preflight, record, snapshot, states
 from migrations_app.models import Kind, Migration, MigrationStep, TimelineEntry
 from migrations_app.plan import LIMITS, Options
@@ -107,9 +107,7 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
 
     Raises Refused once the guest has switched over.
     """
-    with audit.act(
-        actor=actor, action="cancel migration", target=migration, hosts=[migration.source, migration.destination]
-    ):
+    with _acting(migration, actor, "cancel migration"):
         now = timezone.now()
         rows = Migration.objects.filter(pk=migration.pk)
         migration.refresh_from_db()
@@ -153,7 +151,8 @@ def tune(
             raise InvalidInput(f"{name} must be from {low} to {high}.", field=name)
     words = ", ".join(f"{TUNABLE[name][0]} {value} {TUNABLE[name][1]}" for name, value in given.items())
     by_person = {"max_downtime_by_person": 1} if max_downtime_ms is not None else {}
-    _wish(migration, actor, f"tune migration: {words}", given | by_person, said=f"Set {words}")
+    with _acting(migration, actor, f"tune migration: {words}"):
+        _wish(migration, actor, given | by_person, said=f"Set {words}")
 
 
 TUNABLE = {
@@ -166,23 +165,28 @@ TUNABLE = {
 
 def raise_pause(*, migration: Migration, actor: audit.Actor) -> None:
     """Allow the pause that the autopilot asked for. Raises Refused where it asks for none."""
-    question = snapshot.snapshot(migration)["question"]
-    if question is None:
-        raise Refused(f"Nothing asks for a longer pause of {migration.vm_name}.", vm=migration.vm_name)
-    tune(migration=migration, actor=actor, max_pause_ms=min(question["wanted_ms"], LIMITS["max_pause_ms"][1]))
+    with _acting(migration, actor, "allow a longer pause") as event:
+        question = snapshot.snapshot(migration)["question"]
+        if question is None:
+            raise Refused(f"Nothing asks for a longer pause of {migration.vm_name}.", vm=migration.vm_name)
+        pause_ms = min(question["wanted_ms"], LIMITS["max_pause_ms"][1])
+        event.detail = f"longest pause {pause_ms} ms"
+        _wish(migration, actor, {"max_pause_ms": pause_ms}, said=f"Set {event.detail}")
 
 
 def start_postcopy(*, migration: Migration, actor: audit.Actor) -> None:
     """Switch to post-copy now: from then on it can't be cancelled. Raises Refused where it was not allowed at the start."""
-    if not Options.from_dict(migration.options).allows_postcopy:
-        message = f"Post-copy was not allowed when the migration of {migration.vm_name} began."
-        raise Refused(message, vm=migration.vm_name, hint="Cancel, and start again with post-copy allowed.")
-    _wish(migration, actor, "switch to post-copy", {"postcopy": 1}, said="Asked to switch to post-copy")
+    with _acting(migration, actor, "switch to post-copy"):
+        if not Options.from_dict(migration.options).allows_postcopy:
+            message = f"Post-copy was not allowed when the migration of {migration.vm_name} began."
+            raise Refused(message, vm=migration.vm_name, hint="Cancel, and start again with post-copy allowed.")
+        _wish(migration, actor, {"postcopy": 1}, said="Asked to switch to post-copy")
 
 
 def pause_guest(*, migration: Migration, actor: audit.Actor) -> None:
     """Let the guest stand still so that the copy ends; libvirt lets it go on at the destination."""
-    _wish(migration, actor, "pause guest", {"paused": 1, "paused_at_ms": None}, said="Asked to pause the guest")
+    with _acting(migration, actor, "pause guest"):
+        _wish(migration, actor, {"paused": 1, "paused_at_ms": None}, said="Asked to pause the guest")
 
 
 def resume_guest(*, migration: Migration, actor: audit.Actor) -> None:
@@ -191,25 +195,29 @@ def resume_guest(*, migration: Migration, actor: audit.Actor) -> None:
     libvirt resumes no guest while it migrates (the call waits for the job's lock), so the job is cancelled first; the
     guest is resumed once both hosts prove that it is active nowhere else. Raises Refused where it was not paused.
     """
-    if not migration.tuning.get("paused"):
-        raise Refused(f"{migration.vm_name} was not paused for this migration.", vm=migration.vm_name)
-    _wish(migration, actor, "resume guest", {}, said="Asked to cancel and to resume the guest", cancel=True)
+    with _acting(migration, actor, "resume guest"):
+        if not migration.tuning.get("paused"):
+            raise Refused(f"{migration.vm_name} was not paused for this migration.", vm=migration.vm_name)
+        _wish(migration, actor, {}, said="Asked to cancel and to resume the guest", cancel=True)
 
 
-def _wish(
-    migration: Migration, actor: audit.Actor, action: str, given: dict[str, Any], *, said: str, cancel: bool = False
-) -> None:
-    with audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination]):
-        with transaction.atomic():
-            row = Migration.objects.select_for_update().get(pk=migration.pk)
-            if row.state != State.COPYING:
-                label = states.LABELS[State(row.state)][0]
-                raise Refused(f"Only a migration that is copying can be changed; this one is {label}.", vm=row.vm_name)
-            row.tuning = {**row.tuning, **given}
-            row.cancel_requested = row.cancel_requested or (timezone.now() if cancel else None)
-            row.save(update_fields=["tuning", "cancel_requested"])
-            record.tell(row, said, kind=TimelineEntry.Kind.ACT, reason=f"By {actor.username}.")
-        migration.refresh_from_db()
+def _acting(migration: Migration, actor: audit.Actor, action: str) -> AbstractContextManager[AuditEvent]:
+    """The row on the audit list, whatever comes of it."""
+    return audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination])
+
+
+def _wish(migration: Migration, actor: audit.Actor, given: dict[str, Any], *, said: str, cancel: bool = False) -> None:
+    """Leave a wish for the worker that drives the copy."""
+    with transaction.atomic():
+        row = Migration.objects.select_for_update().get(pk=migration.pk)
+        if row.state != State.COPYING:
+            label = states.LABELS[State(row.state)][0]
+            raise Refused(f"Only a migration that is copying can be changed; this one is {label}.", vm=row.vm_name)
+        row.tuning = {**row.tuning, **given}
+        row.cancel_requested = row.cancel_requested or (timezone.now() if cancel else None)
+        row.save(update_fields=["tuning", "cancel_requested"])
+        record.tell(row, said, kind=TimelineEntry.Kind.ACT, reason=f"By {actor.username}.")
+    migration.refresh_from_db()
 
 
 def why_held(host: Host | None, vm: VirtualMachine | None) -> str:

@@ -8,10 +8,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from hosts import audit
 from hosts.actions import people
+from hosts.asking import Question, ask
 from hosts.forms import TokenForm
 from hosts.http import HtmxHttpRequest, actor, see_other
 from hosts.models import ApiToken
@@ -30,12 +31,30 @@ def tokens(request: HtmxHttpRequest) -> HttpResponse:
     return response
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def revoke_token(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(ApiToken, pk=pk, user=request.user)
+    if request.method != "POST":
+        return ask(request, _revoke(token))
     people.revoke_token(token=token, actor=actor(request))
     messages.success(request, gettext("The token was revoked: whoever uses it is refused from now on."))
     return see_other(request, reverse("hosts:tokens"))
+
+
+def _revoke(token: ApiToken) -> Question:
+    back, name = reverse("hosts:tokens"), token.name or gettext("without a name")
+    return Question(
+        title=gettext("Revoke an API token"),
+        question=gettext("Revoke the token {name}?").format(name=name),
+        facts=[(gettext("Token"), f"{token.prefix}…"), (gettext("Name"), name)],
+        consequences=[
+            gettext("Whoever uses it is refused from then on, for good."),
+            gettext("What it has begun goes on."),
+        ],
+        submit=gettext("Revoke"),
+        back=back,
+        trail=[(gettext("API tokens"), back)],
+    )
 
 
 class Password(PasswordChangeView):

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, moving_images
+from hosts.asking import Question, ask
 from hosts.errors import HostError, InvalidInput
 from hosts.forms import ImageMoveForm, MountForm
 from hosts.http import HtmxHttpRequest, actor, failure, host_for, page_of, require, see_other
@@ -42,7 +43,7 @@ ACTS: dict[str, tuple[Act, str]] = {
     "discard": (moving_images.discard, _("The plan was discarded; nothing was changed.")),
     "remove-originals": (moving_images.remove_originals, _("The originals were removed.")),
 }
-CONFIRMED = ("undo", "remove-originals")
+CONFIRMED = ("undo", "remove-originals", "discard")
 
 
 @require_safe
@@ -95,6 +96,8 @@ def act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
     if request.method != "POST":
         if act not in CONFIRMED:
             return HttpResponse(status=405, headers={"Allow": "POST"})
+        if act == "discard":
+            return ask(request, _discard(move))
         return render(
             request, f"hosts/image_move_{act.replace('-', '_')}.html", {"move": move, "totals": _totals(move)}
         )
@@ -110,6 +113,25 @@ def act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
     else:
         messages.success(request, gettext(words))
     return see_other(request, move.get_absolute_url())
+
+
+def _discard(move: ImageMove) -> Question:
+    host, back = move.host, move.get_absolute_url()
+    return Question(
+        title=gettext("Discard move #{pk}").format(pk=move.pk),
+        question=gettext("Put the plan to move {target} of {host} away?").format(target=move.target, host=host.name),
+        facts=[(gettext("Host"), host.name), (gettext("Share"), move.source), (gettext("Folder"), move.target)],
+        consequences=[
+            gettext("No file was touched yet, and none will be."),
+            gettext("What was chosen in the plan is lost; it stays in the list as discarded."),
+        ],
+        submit=gettext("Discard the plan"),
+        back=back,
+        trail=[
+            (gettext("Mounts of {host}").format(host=host.name), reverse("hosts:mounts", args=[host.name])),
+            (gettext("Move #{pk}").format(pk=move.pk), back),
+        ],
+    )
 
 
 def _move(request: HtmxHttpRequest, pk: int) -> ImageMove:

@@ -9,9 +9,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access, holds, mounts
+from hosts.asking import Question, ask
 from hosts.errors import HostError, InvalidInput, WouldHide
 from hosts.forms import MountForm, RemountForm, UnmountForm
 from hosts.http import HtmxHttpRequest, actor, back_or, failure, host_for, is_fragment, see_other
@@ -99,11 +100,13 @@ def remount(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
     return render(request, "hosts/remount.html", context, status=422)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def forget(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
-    """Take a share that is not mounted off the list."""
+    """Ask, then take a share that is not mounted off the list."""
     host = host_for(request, name, access.OPERATE)
     mount = get_object_or_404(Mount.objects.select_related("host"), host=host, pk=pk)
+    if request.method != "POST":
+        return ask(request, _forget(mount))
     try:
         mounts.forget(mount=mount, actor=actor(request))
     except HostError as error:
@@ -112,6 +115,27 @@ def forget(request: HtmxHttpRequest, name: str, pk: int) -> HttpResponse:
         request, gettext("{target} is off the list of {host}.").format(target=mount.target, host=host.name)
     )
     return see_other(request, reverse("hosts:mounts", args=[host.name]))
+
+
+def _forget(mount: Mount) -> Question:
+    host, back = mount.host, reverse("hosts:mounts", args=[mount.host.name])
+    return Question(
+        title=gettext("Forget {target}").format(target=mount.target),
+        question=gettext("Take {target} off the list of {host}?").format(target=mount.target, host=host.name),
+        facts=[
+            (gettext("Host"), host.name),
+            (gettext("Share"), mount.source),
+            (gettext("Mount point"), mount.target),
+            (gettext("State"), gettext(mount.get_state_display())),
+        ],
+        consequences=[
+            gettext("Nothing is done on the host; the console no longer says that this share is missing there."),
+            gettext("The share can be mounted again as a new one."),
+        ],
+        submit=gettext("Forget"),
+        back=back,
+        trail=[(host.name, host.get_absolute_url()), (gettext("Mounts"), back)],
+    )
 
 
 @require_safe

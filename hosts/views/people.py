@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from hosts import access
 from hosts.actions import people
+from hosts.asking import Question, ask
 from hosts.errors import HostError, InvalidInput
 from hosts.forms import BindingForm, GroupForm, GroupHostsForm, UserForm
 from hosts.http import HtmxHttpRequest, actor, failure, require, see_other
@@ -51,11 +52,26 @@ def user(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return _user_page(request, person, form, status=422 if request.method == "POST" else 200)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def take_role(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     require(request, access.MANAGE)
     binding = get_object_or_404(RoleBinding.objects.select_related("user", "role", "scope"), pk=pk)
     person = binding.user
+    if request.method != "POST":
+        on = binding.scope.name if binding.scope else gettext("all hosts")
+        return _ask_of(
+            request,
+            person,
+            gettext("Take a role away"),
+            gettext("Take the role {role} on {on} away from {person}?"),
+            [
+                gettext("{person} loses at once what only this role allows, in open pages and in scripts too."),
+                gettext("What {person} has begun goes on."),
+            ],
+            gettext("Take away"),
+            role=binding.role.name,
+            on=on,
+        )
     try:
         people.take_role(binding=binding, actor=actor(request))
     except HostError as error:
@@ -64,10 +80,23 @@ def take_role(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return see_other(request, reverse("hosts:user", args=[person.pk]))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def set_active(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """POST enables or disables; GET asks before disabling."""
     require(request, access.MANAGE)
     person = get_object_or_404(User, pk=pk)
+    if request.method != "POST":
+        return _ask_of(
+            request,
+            person,
+            gettext("Disable {person}"),
+            gettext("Let {person} not sign in any more?"),
+            [
+                gettext("{person} is signed out everywhere, and the API tokens are refused."),
+                gettext("Roles, history and audit list stay; {person} can be enabled again."),
+            ],
+            gettext("Disable"),
+        )
     active = request.POST.get("active") == "yes"
     try:
         people.set_active(user=person, active=active, actor=actor(request))
@@ -82,10 +111,22 @@ def set_active(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return see_other(request, reverse("hosts:user", args=[pk]))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def new_password(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     require(request, access.MANAGE)
     person = get_object_or_404(User, pk=pk)
+    if request.method != "POST":
+        return _ask_of(
+            request,
+            person,
+            gettext("New password of {person}"),
+            gettext("Replace the password of {person}?"),
+            [
+                gettext("The old password ends at once, and {person} is signed out everywhere."),
+                gettext("The new one is shown this one time, for you to hand over."),
+            ],
+            gettext("Make a new password"),
+        )
     return _once(request, person, people.new_password(user=person, actor=actor(request)))
 
 
@@ -117,10 +158,30 @@ def group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return render(request, "hosts/group.html", {"group": row, "form": form}, status=422 if posted else 200)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def remove_group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     require(request, access.MANAGE)
     row = get_object_or_404(HostGroup, pk=pk)
+    if request.method != "POST":
+        names = ", ".join(row.hosts.order_by("name").values_list("name", flat=True))
+        return ask(
+            request,
+            Question(
+                title=gettext("Remove host group {group}").format(group=row.name),
+                question=gettext("Remove the host group {group}?").format(group=row.name),
+                facts=[(gettext("Hosts"), names or gettext("none"))],
+                consequences=[
+                    gettext("Refused while roles are given on it."),
+                    gettext("Its hosts stay, and their VMs with them."),
+                ],
+                submit=gettext("Remove group"),
+                back=reverse("hosts:group", args=[pk]),
+                trail=[
+                    (gettext("People"), reverse("hosts:people")),
+                    (row.name, reverse("hosts:group", args=[pk])),
+                ],
+            ),
+        )
     try:
         people.remove_group(group=row, actor=actor(request))
     except HostError as error:
@@ -128,6 +189,32 @@ def remove_group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         return render(request, "hosts/group.html", {"group": row, "form": form, "failure": failure(error)}, status=422)
     messages.success(request, gettext("The group {row} was removed.").format(row=row.name))
     return see_other(request, reverse("hosts:people"))
+
+
+def _ask_of(
+    request: HtmxHttpRequest,
+    person: User,
+    title: str,
+    question: str,
+    consequences: list[str],
+    submit: str,
+    **words: str,
+) -> HttpResponse:
+    """Ask before an act on a user; the sentences may name {person} and `words`."""
+    words["person"] = person.username
+    back = reverse("hosts:user", args=[person.pk])
+    return ask(
+        request,
+        Question(
+            title=title.format(**words),
+            question=question.format(**words),
+            facts=[(gettext("User"), person.username)],
+            consequences=[line.format(**words) for line in consequences],
+            submit=submit,
+            back=back,
+            trail=[(gettext("People"), reverse("hosts:people")), (person.username, back)],
+        ),
+    )
 
 
 def _page(request: HtmxHttpRequest, forms: dict[str, Any], *, status: int = 200) -> HttpResponse:

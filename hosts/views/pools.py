@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hosts import access, pools
+from hosts.asking import Question, ask
 from hosts.errors import HostError, InvalidInput
 from hosts.forms import CloneForm, PoolForm, ResizeForm, ServiceForm, UploadForm, VolumeForm
 from hosts.http import HtmxHttpRequest, actor, failure, host_for, page_of, see_other
@@ -26,7 +27,6 @@ DONE = {
     "autostart-off": _("{pool} no longer starts with libvirtd."),
     "undefine": _("{pool} was undefined; its files stay."),
 }
-CONFIRMED = ("undefine",)
 NO_FORMS: Mapping[str, ServiceForm] = {}
 MIB = 2**20
 
@@ -69,15 +69,35 @@ def detail(request: HtmxHttpRequest, name: str, pool: str) -> HttpResponse:
 def act(request: HtmxHttpRequest, name: str, pool: str, act: str) -> HttpResponse:
     row = _pool(request, name, pool, access.OPERATE)
     if request.method != "POST":
-        if act not in CONFIRMED:
-            return HttpResponseNotAllowed(["POST"])
-        return render(request, "hosts/pool_undefine.html", {"pool": row})
+        if act == "undefine":
+            return render(request, "hosts/pool_undefine.html", {"pool": row})
+        return ask(request, _stop(row)) if act == "stop" else HttpResponseNotAllowed(["POST"])
     try:
         pools.POOL_ACTS[act](pool=row, actor=actor(request))
     except HostError as error:
         return _page(request, row, error=error)
     messages.success(request, DONE[act].format(pool=row.name))
     return see_other(request, reverse("hosts:pools", args=[name]) if act == "undefine" else _url(row))
+
+
+def _stop(pool: StoragePool) -> Question:
+    host = pool.host
+    consequences = [
+        gettext("Refused while a VM that runs has a disk in it."),
+        gettext("No file is deleted, and the pool can be started again."),
+        gettext("VMs whose definition names a volume of this pool can't be started until then."),
+    ]
+    if pool.kind == "netfs":
+        consequences.insert(1, gettext("The share is unmounted."))
+    return Question(
+        title=gettext("Stop pool {pool}").format(pool=pool.name),
+        question=gettext("Stop the pool {pool} on {host}?").format(pool=pool.name, host=host.name),
+        facts=[(gettext("Host"), host.name), (gettext("Folder"), pool.target)],
+        consequences=consequences,
+        submit=gettext("Stop pool"),
+        back=_url(pool),
+        trail=[(host.name, host.get_absolute_url()), (pool.name, _url(pool))],
+    )
 
 
 @require_POST

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hosts import access, actions, filters, holds
-from hosts.actions.shutting_down import DEFAULT_LIMIT_S
 from hosts.errors import HostError, Refused
 from hosts.forms import ReasonForm
 from hosts.http import HtmxHttpRequest, actor, failure, is_fragment, see_other
@@ -20,7 +19,7 @@ from hosts.views.of_vm import host_of, vm_for
 from hosts.views.rows import flags_of
 from hosts.vm_forms import ShutdownForm
 
-CONFIRMED = ("shutdown", "destroy", "reset", "save", "discard-save", "redefine", "undefine-stale", "adopt")
+CONFIRMED = ("shutdown", "reboot", "destroy", "reset", "save", "discard-save", "redefine", "undefine-stale", "adopt")
 """What can't be undone is asked for on a page of its own."""
 DONE = {
     "start": _("{vm} was started on {host}."),
@@ -97,7 +96,6 @@ def page(request: HtmxHttpRequest, vm: VirtualMachine, *, error: HostError | Non
         "flags": flags_of(vm),
         "held": holds.why(vm=vm),
         "shutdown": Shutdown.objects.filter(vm=vm).first(),
-        "shutdown_limit_s": DEFAULT_LIMIT_S,
         "facts": _facts(vm),
         "saved": any(row.managed_save for row in vm.shown_placements if row.host_id == vm.host_id),  # type: ignore[attr-defined]
         "placements": [{"row": row, "may_operate": row.host_id in operable} for row in vm.shown_placements],  # type: ignore[attr-defined]

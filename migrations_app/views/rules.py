@@ -11,9 +11,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from hosts import access
+from hosts.asking import Question, ask
 from hosts.errors import InvalidInput
 from hosts.http import HtmxHttpRequest, actor, see_other
 from hosts.models import VirtualMachine
@@ -105,9 +106,28 @@ def _saved(request: HtmxHttpRequest, form: RuleForm, row: PlacementRule | None) 
     return see_other(request, reverse("migrations:rules"))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def remove_rule(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     row = lookup.rule_for(request.user, pk, operate=True)
+    if request.method != "POST":
+        return ask(request, _remove(row))
     rules.remove(rule=row, actor=actor(request))
     messages.success(request, gettext("Rule {row} was removed.").format(row=row.name))
     return see_other(request, reverse("migrations:rules"))
+
+
+def _remove(rule: PlacementRule) -> Question:
+    back = reverse("migrations:rule", args=[rule.pk])
+    vms = ", ".join(rule.vms.order_by("name").values_list("name", flat=True))
+    return Question(
+        title=gettext("Remove rule {rule}").format(rule=rule.name),
+        question=gettext("Remove the rule {rule}?").format(rule=rule.name),
+        facts=[(gettext("VMs"), vms), (gettext("Kind"), rule.get_kind_display())],
+        consequences=[
+            gettext("Plans made from now on do not keep to it."),
+            gettext("No VM is moved by that, and plans that were made stay as they are."),
+        ],
+        submit=gettext("Remove rule"),
+        back=back,
+        trail=[(gettext("Rules"), reverse("migrations:rules")), (rule.name, back)],
+    )

@@ -70,7 +70,7 @@ def test_flags_say_transient_stale_and_two_hosts(operator: Client) -> None:
     assert "runs on two hosts" in operator.get(f"/vms/{torn.uuid}/").content.decode()
 
 
-@pytest.mark.parametrize("act", ["destroy", "undefine-stale", "adopt"])
+@pytest.mark.parametrize("act", ["shutdown", "reboot", "destroy", "undefine-stale", "adopt"])
 def test_what_cannot_be_undone_asks_on_a_page_of_its_own(operator: Client, act: str) -> None:
     one, two = build.host("kvm-1"), build.host("kvm-2")
     vm = build.vm("web", on=one, also_defined_on=(two,))
@@ -80,7 +80,7 @@ def test_what_cannot_be_undone_asks_on_a_page_of_its_own(operator: Client, act: 
     assert not AuditEvent.objects.exists()
 
 
-@pytest.mark.parametrize("act", ["start", "reboot", "define", "stop-waiting"])
+@pytest.mark.parametrize("act", ["start", "define", "stop-waiting"])
 def test_nothing_acts_on_get(operator: Client, act: str) -> None:
     vm = build.vm("web", on=build.host("kvm-1"))
     assert operator.get(f"/vms/{vm.uuid}/{act}/").status_code == 405

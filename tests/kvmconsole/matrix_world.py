@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
@@ -27,6 +28,11 @@ def patterns(within: URLResolver, prefix: str = "") -> Iterator[tuple[str, list[
 
 
 PATTERNS = dict(patterns(get_resolver()))
+
+
+def all_rows() -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table."""
+    return {model._meta.label: list(model._base_manager.order_by("pk").values()) for model in apps.get_models()}
 
 
 class World:
@@ -70,7 +76,7 @@ class World:
 
     def call(self, persona: str, route: str, method: str, *, client: Client | None = None) -> Any:
         """The answer to `persona`, to a request that names the group's objects."""
-        path = self.path(persona, route) + (self.query(route) if method == "GET" else "")
+        path = self.path(persona, route) + (self.query(route) if method in ("GET", "DELETE") else "")
         body = self.body(route) if method != "GET" else {}
         send = getattr(client or self.clients[persona], method.lower())
         return send(path, body, **({"content_type": "application/json"} if "api" in route and method != "GET" else {}))
@@ -123,6 +129,7 @@ class World:
     def query(self, route: str) -> str:
         return {
             "hosts:vm-rows": f"?vm={self.vm.uuid}",
+            "hosts-api:vm": f"?confirm={self.vm.name}",
             **dict.fromkeys(("hosts:bulk-start", "hosts:bulk-shutdown"), f"?vm={self.vm.uuid}"),
             "find": "?q=hidden",
             "migrations:new": f"?vm={self.vm.uuid}",
@@ -155,6 +162,8 @@ class World:
         }
         return {
             **{f"hosts-api:vm-{change}": given for change, given in changes.items()},
+            "hosts:remove": {"reason": "it is sold"},
+            "hosts:delete-vm": {"confirm": self.vm.name},
             "hosts:save-view": {"name": "those of mine", "query": "state=running"},
             **{name: {"vm": str(self.vm.uuid)} for name in ("hosts:bulk-start", "hosts:bulk-shutdown")},
             "migrations:evacuations": {"vm": str(self.vm.uuid), **how},

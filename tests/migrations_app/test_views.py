@@ -318,8 +318,9 @@ def test_what_the_autopilot_asks_is_answered_by_a_person(operator: Client, viewe
     migration.refresh_from_db()
     assert migration.tuning["max_pause_ms"] == 5200
     assert migration.timeline.get().kind == "act"
-    assert AuditEvent.objects.get(action__startswith="tune migration").outcome == "succeeded"
+    assert AuditEvent.objects.get(action="allow a longer pause").outcome == "succeeded"
     assert operator.post(url("raise-pause", migration)).status_code == 422
+    assert AuditEvent.objects.filter(action="allow a longer pause").latest("pk").outcome == "refused"
 
 
 def test_a_guest_that_was_paused_is_resumed_by_cancelling(operator: Client) -> None:

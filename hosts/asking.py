@@ -1,7 +1,7 @@
 """The page that asks before a small act that can't be undone, where the act needs no fields and no page of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -23,7 +23,7 @@ class Question:
     consequences: Sequence[str]
     submit: str
     back: str
-    trail: Sequence[tuple[str, str]] = field(default_factory=list)
+    trail: Sequence[tuple[str, str]]
 
 
 def ask(request: HtmxHttpRequest, question: Question) -> HttpResponse:

@@ -43,7 +43,7 @@ ACTS: dict[str, tuple[Act, str]] = {
     "discard": (moving_images.discard, _("The plan was discarded; nothing was changed.")),
     "remove-originals": (moving_images.remove_originals, _("The originals were removed.")),
 }
-CONFIRMED = ("undo", "remove-originals", "discard")
+CONFIRMED = ("undo", "remove-originals")
 
 
 @require_safe
@@ -94,10 +94,10 @@ def act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
     require(request, access.OPERATE, move.host)
     function, words = ACTS[act]
     if request.method != "POST":
-        if act not in CONFIRMED:
-            return HttpResponse(status=405, headers={"Allow": "POST"})
         if act == "discard":
             return ask(request, _discard(move))
+        if act not in CONFIRMED:
+            return HttpResponse(status=405, headers={"Allow": "POST"})
         return render(
             request, f"hosts/image_move_{act.replace('-', '_')}.html", {"move": move, "totals": _totals(move)}
         )

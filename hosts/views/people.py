@@ -42,8 +42,7 @@ def add_user(request: HtmxHttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def user(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """One user; POST gives a role."""
-    require(request, access.MANAGE)
-    person = get_object_or_404(User, pk=pk)
+    person = _person(request, pk)
     form = BindingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         people.give_role(user=person, **form.cleaned_data, actor=actor(request))
@@ -58,20 +57,7 @@ def take_role(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     binding = get_object_or_404(RoleBinding.objects.select_related("user", "role", "scope"), pk=pk)
     person = binding.user
     if request.method != "POST":
-        on = binding.scope.name if binding.scope else gettext("all hosts")
-        return _ask_of(
-            request,
-            person,
-            gettext("Take a role away"),
-            gettext("Take the role {role} on {on} away from {person}?"),
-            [
-                gettext("{person} loses at once what only this role allows, in open pages and in scripts too."),
-                gettext("What {person} has begun goes on."),
-            ],
-            gettext("Take away"),
-            role=binding.role.name,
-            on=on,
-        )
+        return ask(request, _take_role(binding))
     try:
         people.take_role(binding=binding, actor=actor(request))
     except HostError as error:
@@ -83,20 +69,9 @@ def take_role(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def set_active(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """POST enables or disables; GET asks before disabling."""
-    require(request, access.MANAGE)
-    person = get_object_or_404(User, pk=pk)
+    person = _person(request, pk)
     if request.method != "POST":
-        return _ask_of(
-            request,
-            person,
-            gettext("Disable {person}"),
-            gettext("Let {person} not sign in any more?"),
-            [
-                gettext("{person} is signed out everywhere, and the API tokens are refused."),
-                gettext("Roles, history and audit list stay; {person} can be enabled again."),
-            ],
-            gettext("Disable"),
-        )
+        return ask(request, _disable(person))
     active = request.POST.get("active") == "yes"
     try:
         people.set_active(user=person, active=active, actor=actor(request))
@@ -113,20 +88,9 @@ def set_active(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_password(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    require(request, access.MANAGE)
-    person = get_object_or_404(User, pk=pk)
+    person = _person(request, pk)
     if request.method != "POST":
-        return _ask_of(
-            request,
-            person,
-            gettext("New password of {person}"),
-            gettext("Replace the password of {person}?"),
-            [
-                gettext("The old password ends at once, and {person} is signed out everywhere."),
-                gettext("The new one is shown this one time, for you to hand over."),
-            ],
-            gettext("Make a new password"),
-        )
+        return ask(request, _new_password(person))
     return _once(request, person, people.new_password(user=person, actor=actor(request)))
 
 
@@ -163,25 +127,7 @@ def remove_group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     require(request, access.MANAGE)
     row = get_object_or_404(HostGroup, pk=pk)
     if request.method != "POST":
-        names = ", ".join(row.hosts.order_by("name").values_list("name", flat=True))
-        return ask(
-            request,
-            Question(
-                title=gettext("Remove host group {group}").format(group=row.name),
-                question=gettext("Remove the host group {group}?").format(group=row.name),
-                facts=[(gettext("Hosts"), names or gettext("none"))],
-                consequences=[
-                    gettext("Refused while roles are given on it."),
-                    gettext("Its hosts stay, and their VMs with them."),
-                ],
-                submit=gettext("Remove group"),
-                back=reverse("hosts:group", args=[pk]),
-                trail=[
-                    (gettext("People"), reverse("hosts:people")),
-                    (row.name, reverse("hosts:group", args=[pk])),
-                ],
-            ),
-        )
+        return ask(request, _remove_group(row))
     try:
         people.remove_group(group=row, actor=actor(request))
     except HostError as error:
@@ -191,29 +137,80 @@ def remove_group(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return see_other(request, reverse("hosts:people"))
 
 
-def _ask_of(
-    request: HtmxHttpRequest,
-    person: User,
-    title: str,
-    question: str,
-    consequences: list[str],
-    submit: str,
-    **words: str,
-) -> HttpResponse:
-    """Ask before an act on a user; the sentences may name {person} and `words`."""
-    words["person"] = person.username
+def _person(request: HtmxHttpRequest, pk: int) -> User:
+    require(request, access.MANAGE)
+    return get_object_or_404(User, pk=pk)
+
+
+def _take_role(binding: RoleBinding) -> Question:
+    person, role = binding.user, binding.role.name
+    on = binding.scope.name if binding.scope else gettext("all hosts")
+    return _of_person(
+        person,
+        title=gettext("Take a role away"),
+        question=gettext("Take the role {role} on {on} away from {person}?").format(role=role, on=on, person=person),
+        consequences=[
+            gettext("{person} loses at once what only this role allows, in open pages and in scripts too."),
+            gettext("What {person} has begun goes on."),
+        ],
+        submit=gettext("Take away"),
+    )
+
+
+def _disable(person: User) -> Question:
+    return _of_person(
+        person,
+        title=gettext("Disable {person}").format(person=person),
+        question=gettext("Let {person} not sign in any more?").format(person=person),
+        consequences=[
+            gettext("{person} is signed out everywhere, and the API tokens are refused."),
+            gettext("Roles, history and audit list stay; {person} can be enabled again."),
+        ],
+        submit=gettext("Disable"),
+    )
+
+
+def _new_password(person: User) -> Question:
+    return _of_person(
+        person,
+        title=gettext("New password of {person}").format(person=person),
+        question=gettext("Replace the password of {person}?").format(person=person),
+        consequences=[
+            gettext("The old password ends at once, and {person} is signed out everywhere."),
+            gettext("The new one is shown this one time, for you to hand over."),
+        ],
+        submit=gettext("Make a new password"),
+    )
+
+
+def _of_person(person: User, *, title: str, question: str, consequences: list[str], submit: str) -> Question:
+    """The question about a user; the consequences may name {person}."""
     back = reverse("hosts:user", args=[person.pk])
-    return ask(
-        request,
-        Question(
-            title=title.format(**words),
-            question=question.format(**words),
-            facts=[(gettext("User"), person.username)],
-            consequences=[line.format(**words) for line in consequences],
-            submit=submit,
-            back=back,
-            trail=[(gettext("People"), reverse("hosts:people")), (person.username, back)],
-        ),
+    return Question(
+        title=title,
+        question=question,
+        facts=[(gettext("User"), person.username)],
+        consequences=[line.format(person=person) for line in consequences],
+        submit=submit,
+        back=back,
+        trail=[(gettext("People"), reverse("hosts:people")), (person.username, back)],
+    )
+
+
+def _remove_group(row: HostGroup) -> Question:
+    names = ", ".join(row.hosts.order_by("name").values_list("name", flat=True))
+    back = reverse("hosts:group", args=[row.pk])
+    return Question(
+        title=gettext("Remove host group {group}").format(group=row.name),
+        question=gettext("Remove the host group {group}?").format(group=row.name),
+        facts=[(gettext("Hosts"), names or gettext("none"))],
+        consequences=[
+            gettext("Refused while roles are given on it."),
+            gettext("Its hosts stay, and their VMs with them."),
+        ],
+        submit=gettext("Remove group"),
+        back=back,
+        trail=[(gettext("People"), reverse("hosts:people")), (row.name, back)],
     )
 
 

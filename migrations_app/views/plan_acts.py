@@ -51,7 +51,10 @@ def plan_act(request: HtmxHttpRequest, pk: int, act: str) -> HttpResponse:
 
 
 def _discard(row: Evacuation) -> Question:
-    back, vms = row.get_absolute_url(), row.moves.order_by("vm_name").values_list("vm_name", flat=True)
+    back, vms = (
+        row.get_absolute_url(),
+        list(row.moves.order_by("vm_name").values_list("vm_name", flat=True)[: SHOWN + 1]),
+    )
     facts = [(gettext("VMs"), ", ".join(vms[:SHOWN]) + (" …" if len(vms) > SHOWN else ""))]
     if row.host_name:
         facts.insert(0, (gettext("Host"), row.host_name))

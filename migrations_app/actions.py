@@ -1,6 +1,6 @@
 """What people ask of migrations; used by page and API alike. Each act has its audit row before it starts."""
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from hosts import audit, jobs
 from hosts.errors import InvalidInput, Refused
 from hosts.host_uri import validate_address
-from hosts.models import AuditEvent, Host, VirtualMachine
+from hosts.models import Host, VirtualMachine
 from migrations_app import preflight, record, snapshot, states
 from migrations_app.models import Kind, Migration, MigrationStep, TimelineEntry
 from migrations_app.plan import LIMITS, Options
@@ -107,7 +107,7 @@ def cancel(*, migration: Migration, actor: audit.Actor) -> None:
 
     Raises Refused once the guest has switched over.
     """
-    with _acting(migration, actor, "cancel migration"):
+    with record.acting(migration, actor, "cancel migration"):
         now = timezone.now()
         rows = Migration.objects.filter(pk=migration.pk)
         migration.refresh_from_db()
@@ -145,38 +145,43 @@ def tune(
     """Change bandwidth (MiB/s), maximum downtime (ms) or the autopilot's longest pause (ms) while it copies."""
     wanted = {"bandwidth_mib": bandwidth_mib, "max_downtime_ms": max_downtime_ms, "max_pause_ms": max_pause_ms}
     given = {name: value for name, value in wanted.items() if value is not None}
-    for name, value in given.items():
-        low, high = max(1, LIMITS[name][0]), LIMITS[name][1]
-        if not low <= value <= high:
-            raise InvalidInput(f"{name} must be from {low} to {high}.", field=name)
-    words = ", ".join(f"{TUNABLE[name][0]} {value} {TUNABLE[name][1]}" for name, value in given.items())
+    words = _tuned(given)
     by_person = {"max_downtime_by_person": 1} if max_downtime_ms is not None else {}
-    with _acting(migration, actor, f"tune migration: {words}"):
+    with record.acting(migration, actor, f"tune migration: {words}"):
         _wish(migration, actor, given | by_person, said=f"Set {words}")
 
 
 TUNABLE = {
-    "bandwidth_mib": ("bandwidth", "MiB/s"),
-    "max_downtime_ms": ("maximum downtime", "ms"),
-    "max_pause_ms": ("longest pause", "ms"),
+    "bandwidth_mib": "bandwidth {value} MiB/s",
+    "max_downtime_ms": "maximum downtime {value} ms",
+    "max_pause_ms": "longest pause {value} ms",
 }
-"""What `tune` changes: its name in words, and the unit."""
+"""What `tune` changes, in words."""
+
+
+def _tuned(given: dict[str, int]) -> str:
+    """The new values in words. Raises InvalidInput where one is out of its bounds."""
+    for name, value in given.items():
+        low, high = max(1, LIMITS[name][0]), LIMITS[name][1]
+        if not low <= value <= high:
+            raise InvalidInput(f"{name} must be from {low} to {high}.", field=name)
+    return ", ".join(TUNABLE[name].format(value=value) for name, value in given.items())
 
 
 def raise_pause(*, migration: Migration, actor: audit.Actor) -> None:
     """Allow the pause that the autopilot asked for. Raises Refused where it asks for none."""
-    with _acting(migration, actor, "allow a longer pause") as event:
+    with record.acting(migration, actor, "allow a longer pause") as event:
         question = snapshot.snapshot(migration)["question"]
         if question is None:
             raise Refused(f"Nothing asks for a longer pause of {migration.vm_name}.", vm=migration.vm_name)
-        pause_ms = min(question["wanted_ms"], LIMITS["max_pause_ms"][1])
-        event.detail = f"longest pause {pause_ms} ms"
-        _wish(migration, actor, {"max_pause_ms": pause_ms}, said=f"Set {event.detail}")
+        given = {"max_pause_ms": min(question["wanted_ms"], LIMITS["max_pause_ms"][1])}
+        event.detail = _tuned(given)
+        _wish(migration, actor, given, said=f"Set {event.detail}")
 
 
 def start_postcopy(*, migration: Migration, actor: audit.Actor) -> None:
     """Switch to post-copy now: from then on it can't be cancelled. Raises Refused where it was not allowed at the start."""
-    with _acting(migration, actor, "switch to post-copy"):
+    with record.acting(migration, actor, "switch to post-copy"):
         if not Options.from_dict(migration.options).allows_postcopy:
             message = f"Post-copy was not allowed when the migration of {migration.vm_name} began."
             raise Refused(message, vm=migration.vm_name, hint="Cancel, and start again with post-copy allowed.")
@@ -185,7 +190,7 @@ def start_postcopy(*, migration: Migration, actor: audit.Actor) -> None:
 
 def pause_guest(*, migration: Migration, actor: audit.Actor) -> None:
     """Let the guest stand still so that the copy ends; libvirt lets it go on at the destination."""
-    with _acting(migration, actor, "pause guest"):
+    with record.acting(migration, actor, "pause guest"):
         _wish(migration, actor, {"paused": 1, "paused_at_ms": None}, said="Asked to pause the guest")
 
 
@@ -195,15 +200,10 @@ def resume_guest(*, migration: Migration, actor: audit.Actor) -> None:
     libvirt resumes no guest while it migrates (the call waits for the job's lock), so the job is cancelled first; the
     guest is resumed once both hosts prove that it is active nowhere else. Raises Refused where it was not paused.
     """
-    with _acting(migration, actor, "resume guest"):
+    with record.acting(migration, actor, "resume guest"):
         if not migration.tuning.get("paused"):
             raise Refused(f"{migration.vm_name} was not paused for this migration.", vm=migration.vm_name)
         _wish(migration, actor, {}, said="Asked to cancel and to resume the guest", cancel=True)
-
-
-def _acting(migration: Migration, actor: audit.Actor, action: str) -> AbstractContextManager[AuditEvent]:
-    """The row on the audit list, whatever comes of it."""
-    return audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination])
 
 
 def _wish(migration: Migration, actor: audit.Actor, given: dict[str, Any], *, said: str, cancel: bool = False) -> None:

@@ -176,7 +176,7 @@ def _place(row: Migration, line: list[Migration], where: str) -> int:
 @contextmanager
 def _queue_act(migration: Migration, actor: audit.Actor, action: str) -> Iterator[Migration]:
     """Frame an act on a queued migration: audited, alone on the queue, and the queue looked at again afterwards."""
-    with audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination]):
+    with record.acting(migration, actor, action):
         with transaction.atomic():
             locked_limits()
             row = Migration.objects.select_for_update().get(pk=migration.pk)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from django.utils import timezone
 from hosts import audit, jobs, live
 from hosts.errors import HostError
 from hosts.lease import unowned
-from hosts.models import Host
+from hosts.models import AuditEvent, Host
 from migrations_app import states
 from migrations_app.models import LARGE, Migration, MigrationSample, MigrationStep, TimelineEntry
 from migrations_app.progress import Progress
@@ -32,6 +33,11 @@ OUTCOMES = {
     State.CANCELLED: audit.Outcome.CANCELLED,
     State.FAILED: audit.Outcome.FAILED,
 }
+
+
+def acting(migration: Migration, actor: audit.Actor, action: str) -> AbstractContextManager[AuditEvent]:
+    """Frame what a person asks of `migration`: on the audit list, whatever comes of it."""
+    return audit.act(actor=actor, action=action, target=migration, hosts=[migration.source, migration.destination])
 
 
 class Overtaken(Exception):

@@ -94,12 +94,7 @@ def resolve(*, migration: Migration, choice: str, actor: audit.Actor) -> None:
 
     Asks both hosts once more before it acts. Raises Refused where the choice is not offered or not safe any more.
     """
-    with audit.act(
-        actor=actor,
-        action=f"resolve migration: {choice}",
-        target=migration,
-        hosts=[migration.source, migration.destination],
-    ):
+    with record.acting(migration, actor, f"resolve migration: {choice}"):
         if migration.state != State.NEEDS_ATTENTION or choice not in migration.evidence.get("choices", []):
             raise Refused("That choice is not offered any more.", vm=migration.vm_name, hint="Look at the page again.")
         if choice != "look_again":

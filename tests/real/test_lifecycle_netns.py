@@ -1,5 +1,6 @@
 """A real guest on a real libvirtd and QEMU: what the test driver can't show of plugging, snapshots and shutting down."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,18 @@ from tests.real.keys import ACTOR, authorise, trust_key
 
 pytestmark = pytest.mark.real
 NIC, LATER = "52:54:00:aa:bb:0c", "52:54:00:aa:bb:0d"
+CATCH = """
+for try in $(seq 1000); do
+    for pid in $(pgrep -x qemu-img); do
+        [ -s "$1" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" | grep -q "$1" && kill -STOP "$pid" && echo "$pid" && exit
+    done
+    sleep 0.01
+done
+exit 1
+"""
+"""Stops the qemu-img that writes the file $1 as soon as something is written, and prints its id."""
+TERM_IS_PENDING = 1 << 14
+"""In SigPnd and ShdPnd of proc(5): signal 15 waits until the process goes on."""
 
 
 @pytest.fixture
@@ -129,3 +142,46 @@ def test_a_guest_is_changed_kept_brought_back_and_shut_down(
     assert left == "" and "edited-2" not in lab_host.virsh("list", "--all", "--name")
     assert lab_host.run(["test", "-e", f"{LOCAL_FOLDER}/extra.qcow2"], check=False).returncode == 1
     assert lab_host.run(["test", "-e", spec.image]).returncode == 0
+
+
+@pytest.mark.django_db(transaction=True)  # the copying has threads of its own, which see only what is committed
+@pytest.mark.timeout(200)
+def test_a_clone_is_cancelled_in_the_middle_of_its_copying(
+    netns_lab: Lab, netns_guest: GuestFactory, host: Host
+) -> None:
+    """libvirt has begun the copy and waits for qemu-img: that is ended, and no half file stays."""
+    netns_guest("whole", disk_folder=LOCAL_FOLDER, data_mib=256)
+    lab_host = netns_lab.host("kvm-1")
+    lab_host.virsh("destroy", "whole")
+    actions.refresh_host(host)
+    vm = VirtualMachine.objects.get(name="whole")
+    original = lab_host.run(["sha256sum", f"{LOCAL_FOLDER}/whole-data.qcow2"]).stdout
+
+    row = making.clone(vm=vm, host=host, name="half", actor=ACTOR)
+    worker = threading.Thread(target=running.drive, args=(row.pk,))
+    worker.start()
+    pid = lab_host.run(["sh", "-c", CATCH, "catch", f"{LOCAL_FOLDER}/half-vdb.qcow2"]).stdout.strip()
+    row.refresh_from_db()
+    assert (row.state, row.doing) == ("running", "Copying half-vdb.qcow2")
+    half = int(lab_host.run(["stat", "--format", "%b", f"{LOCAL_FOLDER}/half-vdb.qcow2"]).stdout)
+    assert 0 < half < int(lab_host.run(["stat", "--format", "%b", f"{LOCAL_FOLDER}/whole-data.qcow2"]).stdout)
+    with pytest.raises(Refused, match="being cloned as half"):
+        actions.start(vm=vm, host=host, actor=ACTOR)
+    making.cancel(build=row, actor=ACTOR)
+
+    def is_told() -> bool:
+        lines = lab_host.run(["cat", f"/proc/{pid}/status"]).stdout.splitlines()
+        pending = [line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+        return any(int(word, 16) & TERM_IS_PENDING for word in pending)
+
+    wait_for(is_told, timeout_s=30, what="the worker to end qemu-img")
+    lab_host.run(["kill", "-CONT", pid])
+    worker.join(timeout=60)
+    row.refresh_from_db()
+    assert (row.state, row.error, row.hint) == ("cancelled", "", "")
+    assert lab_host.run(["sh", "-c", f"ls {LOCAL_FOLDER} | grep half"], check=False).stdout == ""
+    assert "half" not in lab_host.virsh("list", "--all", "--name")
+    assert lab_host.run(["sha256sum", f"{LOCAL_FOLDER}/whole-data.qcow2"]).stdout == original
+    assert AuditEvent.objects.get(action="clone VM").outcome == "cancelled"
+    actions.start(vm=vm, host=host, actor=ACTOR)
+    assert lab_host.virsh("domstate", "whole") == "running"

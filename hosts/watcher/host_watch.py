@@ -22,6 +22,7 @@ from hosts.libvirt_client.connection import Connection
 from hosts.libvirt_client.events import Event
 from hosts.libvirt_client.host_info import HostInfo
 from hosts.models import Host, Mount, MountState
+from hosts.watcher.arrivals import arrivals
 from hosts.watcher.aside import STORAGE_SLOTS, Aside
 from hosts.watcher.database import definitions_line, turn
 from hosts.watcher.definitions import Definitions
@@ -41,6 +42,8 @@ AGAIN_S = 0.3
 """Between two looks at one guest, the first of which is taken at once: a migration sends some six events at either end."""
 DEFINITIONS_EVERY_S = 0.25
 """Between two readings of some definitions, so that events and libvirtd's other clients have their turn."""
+ARRIVAL_S = 0.5
+"""How often it looks whether all new hosts were seen, and what waited for them can go on."""
 TURN_AGAIN_S = 10.0
 """How often it asks for a turn by itself: one who was woken may hang just then, and leave the turn free."""
 MANY = 25
@@ -72,11 +75,13 @@ class HostWatch:
         self._thread = threading.Thread(target=self._run, name=f"watch {host.name}", daemon=True)
 
     def start(self) -> None:
+        arrivals.expect(self)
         self._thread.start()
 
     def stop(self) -> None:
         """Ask the thread to end; it does at its next step."""
         self._stopping.set()
+        arrivals.forget(self)
         self._storage.stop()
         self._usage.stop()
         self._queue.put(None)
@@ -131,36 +136,47 @@ class HostWatch:
                 subscription.close()
 
     def _follow(self, host: Host, connection: Connection) -> None:
-        """The states of all guests first, then their definitions some at a time; after that only what changes."""
+        """The states of all guests first, then, when all new hosts were seen, their definitions some at a time; after that
+        only what changes.
+        """
         definitions, info = Definitions(), None
         self._unwritten = None
         self._due.clear()
         last_full, next_full, next_definitions = time.monotonic(), 0.0, 0.0
-        # At once, but where another process looked a moment ago, as when it died: all its hosts come at the same time, and
-        # their states are more urgent; or where this process has too much to look at as it is.
+        # At once, but where another process looked a moment ago, as when it died: all its hosts come at the same time; or
+        # where this process has too much to look at as it is.
         was_seen = host.last_seen is not None and timezone.now() - host.last_seen < FRESH
         next_storage = last_full + STORAGE_EVERY_S * random.uniform(0, pace.factor if was_seen else pace.factor - 1)
         while not self._stopping.is_set():
             now = time.monotonic()
+            may_read = (self._may_write or now >= next_definitions) and not arrivals.are_expected()
             if now >= next_full or self._requested != self._answered:
                 if self._requested != self._answered:
-                    next_storage = 0.0  # who asks anew wants to know of the mounts too
+                    next_storage = self._storage_asked(now)  # who asks anew wants to know of the mounts too
                 self._answered = self._requested
                 info = self._look(host, connection, definitions, info, elapsed_s=now - last_full)
                 self._failures = 0
+                arrivals.forget(self)
                 last_full, next_full = now, now + FULL_SYNC_EVERY_S * pace.factor * random.uniform(0.9, 1.1)
-            elif (definitions or self._unwritten) and info and (self._may_write or now >= next_definitions):
+            elif may_read and info and (definitions or self._unwritten):
                 pause_s = DEFINITIONS_EVERY_S if self._read(host, connection, definitions, info) else TURN_AGAIN_S
                 next_definitions = time.monotonic() + pause_s * random.uniform(0.5, 1.5)
-            if now >= next_storage:
-                self._storage.ask()
-                next_storage = now + STORAGE_EVERY_S * pace.factor * random.uniform(0.9, 1.1)
-            self._usage.ask_if_due(now)
+            wait = arrivals.are_expected()
+            if now >= next_storage and not wait:
+                next_storage = self._storage_asked(now)
+            if not wait:
+                self._usage.ask_if_due(now)
             reading = next_definitions if definitions or self._unwritten else next_full
-            wake = min(next_full, next_storage, self._usage.due, reading)
+            next_other = min(next_storage, self._usage.due, reading)
+            wake = min(next_full, max(next_other, now + ARRIVAL_S) if wait else next_other)
             if self._take_events(host, connection, definitions, wake - time.monotonic()):
                 next_full = 0.0
             connection.require_alive()
+
+    def _storage_asked(self, now: float) -> float:
+        """Have the storage looked at; when the next time is."""
+        self._storage.ask()
+        return now + STORAGE_EVERY_S * pace.factor * random.uniform(0.9, 1.1)
 
     def _look(
         self, host: Host, connection: Connection, definitions: Definitions, info: HostInfo | None, *, elapsed_s: float
@@ -260,6 +276,7 @@ class HostWatch:
     def _back_off(self, error: HostError) -> None:
         """Say on the row why, and when the next try is; wait until then, or until somebody asks for a sync."""
         self._failures += 1
+        arrivals.forget(self)
         pause_s = backoff_s(self._failures) * random.uniform(0.8, 1.2)
         with turn():
             host = Host.objects.filter(pk=self._pk).first()
